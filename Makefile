@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The build of Reeve, in one file. `make help` lists what it can do.
+#
+# Sources are found, not listed: every src/<layer>/*.c becomes part of that layer's archive, and a
+# program is its folder (daemon/ cli/ bench/ sim/) linked with the archives of all layers. A folder
+# that is missing or empty is no error. Three flavours of everything, each in its own folder:
+#
+#   $(BUILD)/rel   what is shipped           -O2
+#   $(BUILD)/san   what the tests run        AddressSanitizer and UBSan
+#   $(BUILD)/fuzz  what the fuzzers run      clang, libFuzzer and the sanitizers
+#
+# BUILD=dir puts all of it elsewhere, V=1 shows the commands, CC=clang takes another compiler.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CLANG   ?= clang
+WERROR  ?= -Werror
+PORT    ?= 2181
+DATA    ?= ./data
+V       ?= 0
+PYTHON  := /usr/bin/python3
+Q       := $(if $(filter 1,$(V)),,@)
+say      = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+FORCE:
+
+# ---- what is there ------------------------------------------------------------------------------
+
+# Highest layer first: the linker takes archives in this order.
+LAYERS := src/node src/serve src/disk src/zab src/fle src/tree src/client src/os src/wire src/base
+# Folders of programs. Their files except main.c are archives too, so that tests can link them.
+PROGDIRS := daemon cli bench sim recipes
+# What the test programs share.
+SUPPORT := test/support
+
+prog_daemon := reeved
+prog_cli    := reeve
+prog_bench  := reeve-bench
+prog_sim    := reeve-sim
+PROGRAMS := $(foreach d,daemon cli bench sim,$(if $(wildcard $(d)/*.c),$(prog_$(d))))
+
+sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+archive   = $(BUILD)/$(1)/lib/$(notdir $(2)).a
+archives  = $(foreach d,$(2),$(call archive,$(1),$(d)))
+programs  = $(foreach p,$(PROGRAMS),$(BUILD)/$(1)$(p))
+test_bins = $(patsubst %.c,$(BUILD)/san/%,$(wildcard test/$(1)/*_test.c))
+
+FUZZ_BINS := $(patsubst fuzz/%.c,$(BUILD)/fuzz/bin/%,$(wildcard fuzz/*.c))
+TEST_BINS := $(foreach r,unit golden trace,$(call test_bins,$(r)))
+
+# ---- flags --------------------------------------------------------------------------------------
+
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(WERROR)
+CPPFLAGS += -Isrc -Iinclude -I. -MMD -MP
+STD      := -std=gnu11 -pthread
+LIBS     := -Wl,--as-needed -luv -lcrypto -ldeflate -lz -lsnappy -lpthread
+HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+
+CFLAGS_rel   = -O2 -g -fno-omit-frame-pointer $(HARDEN) $(CFLAGS)
+LDFLAGS_rel  = -Wl,-z,relro,-z,now $(LDFLAGS)
+# gcc guesses wrongly about these two once the sanitizers have rewritten the code.
+CFLAGS_san   = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+               -fno-sanitize-recover=all -Wno-error=maybe-uninitialized \
+               -Wno-error=stringop-overflow $(CFLAGS)
+LDFLAGS_san  = -fsanitize=address,undefined $(LDFLAGS)
+CFLAGS_fuzz  = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+               -fno-sanitize-recover=all $(CFLAGS)
+LDFLAGS_fuzz = -fsanitize=fuzzer,address,undefined $(LDFLAGS)
+
+cc_rel  = $(CC)
+cc_san  = $(CC)
+cc_fuzz = $(CLANG)
+
+# ---- rules --------------------------------------------------------------------------------------
+
+# $(1): flavour. An object depends on this file, so that new flags build everything again.
+define flavour_rules
+$(BUILD)/$(1)/obj/%.o: %.c Makefile | $(BUILD)/.deps
+	$$(call say,CC,'$$< ($(1))')
+	$(Q)mkdir -p $$(@D)
+	$(Q)$$(cc_$(1)) $(STD) $(WARN) $$(CPPFLAGS) $$(CFLAGS_$(1)) -c $$< -o $$@
+endef
+$(foreach f,rel san fuzz,$(eval $(call flavour_rules,$(f))))
+
+# $(1): flavour, $(2): folder. The folder itself is a prerequisite: its time changes when a file
+# comes or goes, and then the archive is made again.
+define archive_rules
+$(call archive,$(1),$(2)): $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$(call sources,$(2))) \
+                           $(wildcard $(2))
+	$(Q)mkdir -p $$(@D)
+	$(Q)rm -f $$@
+	$(Q)$(AR) rcs $$@ $$(filter %.o,$$^)
+endef
+$(foreach f,rel san fuzz,$(foreach d,$(LAYERS) $(PROGDIRS) $(SUPPORT),\
+    $(eval $(call archive_rules,$(f),$(d)))))
+
+# $(1): flavour, $(2): folder, $(3): the program's path.
+define program_rules
+$(3): $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$(wildcard $(2)/*.c)) $(call archives,$(1),$(LAYERS))
+	$$(call say,LINK,$$@)
+	$(Q)mkdir -p $$(@D)
+	$(Q)$$(cc_$(1)) $$(LDFLAGS_$(1)) $$^ $(LIBS) -o $$@
+endef
+$(foreach d,daemon cli bench sim,$(eval $(call program_rules,rel,$(d),$(BUILD)/$(prog_$(d)))))
+$(foreach d,daemon cli bench sim,$(eval $(call program_rules,san,$(d),$(BUILD)/san/$(prog_$(d)))))
+
+ALL_SAN  := $(call archives,san,$(SUPPORT) $(PROGDIRS) $(LAYERS))
+ALL_FUZZ := $(call archives,fuzz,$(SUPPORT) $(PROGDIRS) $(LAYERS))
+
+# Each *_test.c is a program of its own. It runs in the top folder of the tree.
+$(BUILD)/san/test/%: $(BUILD)/san/obj/test/%.o $(ALL_SAN)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(cc_san) $(LDFLAGS_san) $< -Wl,--start-group $(ALL_SAN) -Wl,--end-group \
+	    $(LIBS) -lcmocka -o $@
+
+$(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/obj/fuzz/%.o $(ALL_FUZZ)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(cc_fuzz) $(LDFLAGS_fuzz) $< -Wl,--start-group $(ALL_FUZZ) -Wl,--end-group $(LIBS) -o $@
+
+# Says what to install instead of failing at the first missing header.
+$(BUILD)/.deps: tools/setup.sh
+	$(Q)tools/setup.sh --check build
+	$(Q)mkdir -p $(@D) && touch $@
+
+-include $(shell find $(BUILD)/rel $(BUILD)/san $(BUILD)/fuzz -name '*.d' 2>/dev/null)
+
+# ---- targets ------------------------------------------------------------------------------------
+
+.PHONY: all run test gates unit golden trace fuzz-replay sim-seeds e2e bench sim fuzz tidy format \
+        install uninstall clean help FORCE san test-bins fuzz-bins pure-archives
+
+all: $(call programs,) ## build everything that is shipped (build/reeved and its company)
+
+run: ## install what is missing, build, and serve on 127.0.0.1:2181 (PORT=, DATA=./data)
+	@tools/setup.sh build
+	@$(MAKE) --no-print-directory all
+	@exec $(BUILD)/reeved --client-port $(PORT) --data-dir $(DATA)
+
+san: $(call programs,san/) ## the programs with AddressSanitizer and UBSan, in build/san
+test-bins: $(TEST_BINS)
+fuzz-bins: $(FUZZ_BINS)
+pure-archives: $(call archives,rel,$(filter-out src/os,$(LAYERS)))
+
+# tools/test.py builds and runs the rings and counts; ONLY=word picks tests by name.
+RINGS = $(PYTHON) tools/test.py --build $(BUILD) --cc '$(CC)' --clang '$(CLANG)' \
+        $(if $(ONLY),--only '$(ONLY)') $(if $(TIME),--time $(TIME)) $(if $(SEEDS),--seeds $(SEEDS))
+SETUP_TEST = tools/setup.sh test || { echo '0 passed, 1 failed'; exit 1; }
+
+test: ## install what the tests need and run every ring of them
+	@$(SETUP_TEST)
+	@$(RINGS) all
+
+gates: ## only the tidy and purity gates, as `make test` runs them
+	@$(RINGS) gates
+unit: ## only the unit tests (ONLY=word picks some)
+	@$(SETUP_TEST)
+	@$(RINGS) unit
+golden: ## only the golden tests
+	@$(SETUP_TEST)
+	@$(RINGS) golden
+trace: ## only the trace tests
+	@$(SETUP_TEST)
+	@$(RINGS) trace
+fuzz-replay: ## only the corpora of the fuzzers, and a few seconds more
+	@$(SETUP_TEST)
+	@$(RINGS) fuzz
+sim-seeds: ## only the simulator with the seeds of test/seeds.txt
+	@$(RINGS) sim
+e2e: ## only the end-to-end tests with real clients and servers (ONLY=word picks some)
+	@$(SETUP_TEST)
+	@$(RINGS) e2e
+
+fuzz: ## run every fuzzer for TIME=60 seconds each (ONLY=word picks some)
+	@$(SETUP_TEST)
+	@$(RINGS) fuzz-long
+sim: ## run the simulator on SEEDS=100 new seeds, or as many as fit into TIME= seconds
+	@$(RINGS) sim-long
+bench: all ## measure Reeve beside Apache's server and a bare one; see bench/
+	@tools/setup.sh test
+	@if [ -x bench/run ]; then exec bench/run --build $(BUILD) $(ARGS); \
+	 else exec $(BUILD)/reeve-bench $(ARGS); fi
+
+tidy: pure-archives ## the gates: layers, sizes, layout, banned functions, purity of the cores
+	@tools/tidy
+	@tools/purity $(BUILD)/rel/lib
+
+format: ## lay out all C files with clang-format
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
+
+install: all ## install into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/reeve
+	for p in $(filter-out reeve-sim,$(PROGRAMS)); do \
+	    install -m 755 $(BUILD)/$$p $(DESTDIR)$(PREFIX)/bin/; done
+	for f in LICENSE NOTICE README.md; do \
+	    [ ! -f $$f ] || install -m 644 $$f $(DESTDIR)$(PREFIX)/share/doc/reeve/; done
+	if [ -d include/reeve ]; then install -d $(DESTDIR)$(PREFIX)/include/reeve && \
+	    install -m 644 include/reeve/*.h $(DESTDIR)$(PREFIX)/include/reeve/; fi
+
+uninstall: ## take away what install put there
+	for p in $(PROGRAMS); do rm -f $(DESTDIR)$(PREFIX)/bin/$$p; done
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/reeve $(DESTDIR)$(PREFIX)/include/reeve
+
+clean: ## remove what was built
+	$(if $(filter-out / . .. ./ ../,$(BUILD)),rm -rf $(BUILD),$(error BUILD=$(BUILD) is no build folder))
+
+help: ## this list
+	@echo 'make [target] [BUILD=dir] [V=1]'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' Makefile | \
+	    while IFS='|' read -r t h; do printf '  %-12s %s\n' $$t "$$h"; done
