@@ -3,8 +3,8 @@
 # The build of Reeve, in one file. `make help` lists what it can do.
 #
 # Sources are found, not listed: every src/<layer>/*.c becomes part of that layer's archive, and a
-# program is its folder (daemon/ cli/ bench/ sim/) linked with the archives of all layers. A folder
-# that is missing or empty is no error. Three flavours of everything, each in its own folder:
+# program is a folder with a main.c (daemon/ cli/ bench/ sim/) linked with the archives of all
+# layers. What is missing or empty is no error. Three flavours, each in its own folder:
 #
 #   $(BUILD)/rel   what is shipped           -O2
 #   $(BUILD)/san   what the tests run        AddressSanitizer and UBSan
@@ -28,7 +28,6 @@ say      = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-FORCE:
 
 # ---- what is there ------------------------------------------------------------------------------
 
@@ -43,7 +42,7 @@ prog_daemon := reeved
 prog_cli    := reeve
 prog_bench  := reeve-bench
 prog_sim    := reeve-sim
-PROGRAMS := $(foreach d,daemon cli bench sim,$(if $(wildcard $(d)/*.c),$(prog_$(d))))
+PROGRAMS := $(foreach d,daemon cli bench sim,$(if $(wildcard $(d)/main.c),$(prog_$(d))))
 
 sources   = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 archive   = $(BUILD)/$(1)/lib/$(notdir $(2)).a
@@ -135,7 +134,7 @@ $(BUILD)/.deps: tools/setup.sh
 # ---- targets ------------------------------------------------------------------------------------
 
 .PHONY: all run test gates unit golden trace fuzz-replay sim-seeds e2e bench sim fuzz tidy format \
-        install uninstall clean help FORCE san test-bins fuzz-bins pure-archives
+        install uninstall clean help san test-bins fuzz-bins pure-archives
 
 all: $(call programs,) ## build everything that is shipped (build/reeved and its company)
 
@@ -209,7 +208,8 @@ uninstall: ## take away what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/reeve $(DESTDIR)$(PREFIX)/include/reeve
 
 clean: ## remove what was built
-	$(if $(filter-out / . .. ./ ../,$(BUILD)),rm -rf $(BUILD),$(error BUILD=$(BUILD) is no build folder))
+	$(if $(filter / . .. ./ ../,$(BUILD)),$(error BUILD=$(BUILD) is no build folder))
+	rm -rf $(BUILD)
 
 help: ## this list
 	@echo 'make [target] [BUILD=dir] [V=1]'
