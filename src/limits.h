@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every bound that is not a setting, each with its reason. Settings (jute.maxbuffer, maxClientCnxns,
+// globalOutstandingLimit ...) live in node/config.def.
+#pragma once
+
+enum {
+    // A getData of 1 MB plus headers fits; a batch of 64 pipelined 1 KB requests is one read.
+    LIMIT_READ_CHUNK = 64 * 1024,
+    // A connection whose peer does not read is not read from either once this much waits for it.
+    LIMIT_CONN_UNSENT_PAUSE = 1024 * 1024,
+    // Notifications cannot be held back by not reading. A peer that leaves this much unread is cut
+    // off; its session lives on and its client re-registers what it watches.
+    LIMIT_CONN_UNSENT_CLOSE = 64 * 1024 * 1024,
+    // Storage of output buffers kept for reuse: one burst over all connections.
+    LIMIT_BUF_POOL_BYTES = 4 * 1024 * 1024,
+    // Nesting and counts inside one request are bounded by its length: a vector element takes at
+    // least this many bytes, so a count beyond length / this is refused before anything is allocated.
+    LIMIT_VECTOR_ELEMENT_MIN = 4,
+    // Longest configuration line and file; a real one has a hundred lines.
+    LIMIT_CONFIG_LINE = 4096,
+    LIMIT_CONFIG_FILE = 1024 * 1024,
+    // One log write gathers at most this much, so that the first answers of a burst do not wait for
+    // its last byte.
+    LIMIT_LOG_BATCH = 4 * 1024 * 1024,
+    // Proposals not yet durable, in bytes: beyond it client reads stop. Only a stuck disk gets here.
+    LIMIT_LOG_BACKLOG = 64 * 1024 * 1024,
+    // Bytes of a snapshot that wait for the background writer; the walk stops at it (forced
+    // write-outs of changing nodes may pass it, bounded by the write rate).
+    LIMIT_SNAP_BACKLOG = 8 * 1024 * 1024,
+    // Time one slice of a snapshot walk may take, in nodes: about a quarter of a millisecond.
+    LIMIT_SNAP_SLICE_NODES = 512,
+};
