@@ -26,7 +26,7 @@ say      = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.SECONDARY:
+.PRECIOUS: $(BUILD)/rel/obj/%.o $(BUILD)/san/obj/%.o $(BUILD)/fuzz/obj/%.o
 .SUFFIXES:
 
 # ---- what is there ------------------------------------------------------------------------------
@@ -88,10 +88,11 @@ endef
 $(foreach f,rel san fuzz,$(eval $(call flavour_rules,$(f))))
 
 # $(1): flavour, $(2): folder. The folder itself is a prerequisite: its time changes when a file
-# comes or goes, and then the archive is made again.
+# comes or goes, and then the archive is made again. It is written with a dot, because bench and
+# sim are targets, too.
 define archive_rules
 $(call archive,$(1),$(2)): $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$(call sources,$(2))) \
-                           $(wildcard $(2))
+                           $(wildcard $(2)/.)
 	$(Q)mkdir -p $$(@D)
 	$(Q)rm -f $$@
 	$(Q)$(AR) rcs $$@ $$(filter %.o,$$^)
