@@ -19,7 +19,7 @@ test='python3 libcmocka-dev clang libclang-rt-14-dev clang-format python3-pytest
 # Programs that may have come from elsewhere (a newer compiler, node's own npm) need no package.
 # Each is command:package.
 build_commands='cc:gcc cc:libc6-dev ar:binutils'
-test_commands='npm:npm curl:curl'
+test_commands='npm:npm'
 
 check=no
 if [ "${1:-}" = --check ]; then

@@ -21,7 +21,8 @@ was printed is kept in <build>/test-logs. A ring without files counts nothing. W
 built, crashes, runs too long, or runs no test at all counts as one failed test. The last line is
 `N passed, N failed`, and the exit code is 0 only when nothing failed.
 
-Test programs run in the top folder of the tree; REEVE_BUILD names the build folder.
+Test programs run in the top folder of the tree; REEVE_BUILD names the build folder, and for e2e
+REEVE_BIN the server and REEVE_CACHE a folder for what the tests download.
 """
 import argparse
 import concurrent.futures
@@ -267,7 +268,9 @@ class Runner:
                 f"--junitxml={report}", "test/e2e"]
         if self.args.only:
             argv += ["-k", self.args.only]
-        env = {"REEVED": os.path.join(self.build, "reeved"), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {"REEVE_BIN": os.path.join(self.build, "reeved"),
+               "REEVE_CACHE": os.path.join(self.build, "cache"),
+               "PYTHONDONTWRITEBYTECODE": "1"}
         code, output = self.run("e2e", argv, E2E_TIMEOUT, env)
         passed, failed, skipped = count_junit(report)
         if code not in (0, 5) and failed == 0:
