@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// struct serve: the client side of a server, as a function: what comes in on connections, and what was
+// committed, goes in; reply bytes, writes for the leader, and orders to the network come out.
+//
+//   accept, bytes, closed, drained ─┐                   ┌─> sends, closes, pauses (per connection)
+//   committed txn + what it fired ──┼─> conn -> order ──┼─> submits: writes, syncs, renewals
+//   refused, synced, renewed, tick ─┘      |            └─> read replies straight from the const tree
+//                                   watches, auth, throttle
+//
+// It owns connections, their order of requests, watches and identities. It has no socket and no clock;
+// time comes with each event. It never calls back: outputs lie in struct serve_out until the caller
+// has taken them. The tree is read, never changed.
+//
+// Order (client-protocol.md 1.9; Apache's CommitProcessor): replies of a connection leave in the order
+// of its requests. A read behind an unanswered write, sync or renewal of its own connection waits for
+// it; a write is submitted at once.
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mtime.h"
+#include "env.h"
+#include "tree/apply.h"
+#include "tree/tree.h"
+#include "wire/zkerr.h"
+
+struct serve_config {
+    int32_t server_id; // high byte of session ids; 0 standalone counts as 1 there
+    int32_t tick_ms, session_min_ms, session_max_ms;
+    size_t frame_max;  // jute.maxbuffer, inclusive
+    size_t bytes_max;  // frame_max + extra: longest string or buffer
+    int32_t client_cnxns_max; // maxClientCnxns per address, 0: unlimited
+    int32_t cnxns_max;        // maxCnxns, 0: unlimited
+    int32_t outstanding_max;  // globalOutstandingLimit
+    int64_t large_request_threshold, large_request_max_bytes; // -1: off
+    int32_t throttle_max_requests; // request_throttle_max_requests, 0: off
+    int32_t throttled_op_wait_ms;  // throttled_op_wait_time, 0: off
+    int32_t connection_tokens, connection_token_fill_ms, connection_token_fill_count; // 0: off
+    int32_t sessionless_timeout_ms;
+    const char *fourletter_whitelist; // 4lw.commands.whitelist: "srvr, stat" or "*"
+    const char *super_digest;         // DigestAuthenticationProvider.superDigest, NULL: none
+    const char *digest_alg;           // DigestAuthenticationProvider.digestAlg
+    const char *ensemble_auth_name;   // NULL: provider not loaded
+    bool enforce_auth;                // enforce.auth.enabled
+    const char *enforce_auth_schemes; // enforce.auth.schemes
+    bool read_only_enabled;           // readonlymode.enabled: isro is whitelisted
+    uint64_t seed;
+    // For the four letter words; text owned by the caller for serve's life.
+    const char *version;   // "3.9.5-<commit>, built on <date>"
+    const char *conf_text; // what `conf` prints
+};
+
+// What the four letter words and later the admin server tell that serve does not know itself. Filled
+// by node before each command that asks for it (serve_facts_fn is called on the core thread only).
+struct serve_facts {
+    const char *mode; // "standalone", "leader", ...
+    bool serving;     // false: "This ZooKeeper instance is not currently serving requests"
+    int64_t uptime_ms, data_dir_size, log_dir_size, last_snap_zxid;
+    int64_t fsync_count, fsync_slow, fsync_ns_sum, fsync_ns_max, snap_count;
+    struct env_sysinfo sys;
+    const struct expiry *expiry; // for dump; NULL on a server that does not expire
+};
+
+// A request that leaves serve for the leader. Slices are good until the next call into serve.
+enum submit_kind {
+    SUBMIT_WRITE,  // prep, propose; comes back as serve_on_commit or serve_on_refuse
+    SUBMIT_SYNC,   // comes back as serve_on_synced
+    SUBMIT_RENEW,  // is this session alive? comes back as serve_on_renewed
+    SUBMIT_SESSION // create this session: a write whose body is CreateSessionTxn
+};
+struct submit {
+    enum submit_kind kind;
+    uint32_t conn;
+    int64_t session;
+    int32_t cxid, op; // WRITE, SESSION
+    struct slice body;
+    const struct auth *auth;
+    int32_t timeout_ms; // RENEW, SESSION: negotiated
+    uint64_t tag;       // SYNC, RENEW: to be given back
+};
+
+enum conn_order_kind {
+    CONN_SEND,  // bytes wait in serve_conn_out()
+    CONN_CLOSE, // after what is sent
+    CONN_PAUSE,
+    CONN_RESUME
+};
+struct conn_order {
+    enum conn_order_kind kind;
+    uint32_t conn;
+};
+
+struct serve_out {
+    struct submit *submits;
+    size_t submits_n, submits_cap;
+    struct conn_order *orders;
+    size_t orders_n, orders_cap;
+};
+
+struct serve;
+
+struct serve *serve_new(const struct serve_config *cfg, const struct tree *tree, const struct logger *log,
+                        struct wall now, struct serve_facts *(*facts)(void *ctx), void *facts_ctx);
+void serve_free(struct serve **s);
+
+// Outputs gathered since serve_out_clear(). The node takes submits right after each event (they point
+// into its bytes) and orders once per loop turn.
+struct serve_out *serve_out(struct serve *s);
+// The output bytes of a connection, for env_send(); and what it said is left there.
+struct buf *serve_conn_out(struct serve *s, uint32_t conn);
+void serve_conn_unsent(struct serve *s, uint32_t conn, size_t unsent);
+
+void serve_on_accept(struct serve *s, uint32_t conn, const struct net_addr *peer,
+                     const struct net_addr *local, struct mono now, struct wall wall);
+void serve_on_data(struct serve *s, uint32_t conn, struct slice bytes, struct mono now, struct wall wall);
+void serve_on_drained(struct serve *s, uint32_t conn, struct mono now, struct wall wall);
+void serve_on_closed(struct serve *s, uint32_t conn);
+void serve_on_tick(struct serve *s, struct mono now, struct wall wall); // idle connections, throttles
+
+// A transaction was applied. Fires watches first; then, if it answers the oldest unanswered write of a
+// connection here (same session and cxid), replies; then serves the reads that waited behind it.
+// A closeSession closes that session's connection.
+void serve_on_commit(struct serve *s, const struct txn *txn, const struct apply_out *out, struct mono now,
+                     struct wall wall);
+// A submitted write will not happen (full disk): it is answered with err, in order; zxid as applied.
+void serve_on_refuse(struct serve *s, int64_t session, int32_t cxid, int32_t op, enum zkerr err,
+                     struct mono now, struct wall wall);
+void serve_on_synced(struct serve *s, uint64_t tag, struct mono now, struct wall wall);
+void serve_on_renewed(struct serve *s, uint64_t tag, bool alive, struct mono now, struct wall wall);
+
+// When the session's connection last sent anything, for expiry; false if it has no connection here.
+bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at);
+void serve_stop(struct serve *s); // no new connections; existing ones are closed
+void serve_check(const struct serve *s);
