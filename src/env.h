@@ -4,12 +4,13 @@
 // Linux (os/env_uv.c) and once for the simulator (sim/), so the whole server runs in either.
 //
 // Two kinds of calls:
-// - The core thread's calls (network, timer, jobs) only enqueue. What comes of them arrives later as a
+// - The core thread's calls (network, timer, jobs) only enqueue. What comes of them arrives later
+// as a
 //   struct env_event at the server's step function, never from inside a call.
 // - File calls block and return their result. They may be made only before the event loop runs
-//   (recovery) or inside a job. A job is straight-line disk work; it runs on a lane, one job at a time
-//   per lane, in order, off the core thread. Job memory belongs to the lane from env_job() until its
-//   ENV_JOB_DONE arrives.
+//   (recovery) or inside a job. A job is straight-line disk work; it runs on a lane, one job at a
+//   time per lane, in order, off the core thread. Job memory belongs to the lane from env_job()
+//   until its ENV_JOB_DONE arrives.
 //
 // Connections are small dense integers, used again only after their ENV_CLOSED was delivered.
 #pragma once
@@ -101,19 +102,22 @@ struct env_ops {
     void (*timer)(struct env *e, struct mono at);
     void (*job)(struct env *e, enum env_lane lane, struct env_job *job);
 
-    // Files, blocking; before the loop or inside a job. Paths are C strings. fds are small integers.
+    // Files, blocking; before the loop or inside a job. Paths are C strings. fds are small
+    // integers.
     enum err (*file_open)(struct env *e, const char *path, unsigned flags, int *fd);
     void (*file_close)(struct env *e, int fd);
     enum err (*file_size)(struct env *e, int fd, uint64_t *size);
     // Reads up to n bytes; *got < n only at the end of the file.
     enum err (*file_read)(struct env *e, int fd, uint64_t off, void *p, size_t n, size_t *got);
-    enum err (*file_write)(struct env *e, int fd, uint64_t off, const void *p, size_t n); // all of it
+    enum err (*file_write)(struct env *e, int fd, uint64_t off, const void *p,
+                           size_t n);             // all of it
     enum err (*file_sync)(struct env *e, int fd); // data and the size needed to read it (fdatasync)
     enum err (*file_truncate)(struct env *e, int fd, uint64_t size);
     enum err (*rename)(struct env *e, const char *from, const char *to);
     enum err (*unlink)(struct env *e, const char *path);
     enum err (*make_dir)(struct env *e, const char *path); // with parents; existing is fine
-    enum err (*sync_dir)(struct env *e, const char *path); // makes creates, renames, unlinks durable
+    enum err (*sync_dir)(struct env *e,
+                         const char *path); // makes creates, renames, unlinks durable
     // Calls each(ctx, name, size) for every regular file in a directory, in no order.
     enum err (*list)(struct env *e, const char *dir,
                      void (*each)(void *ctx, const char *name, uint64_t size), void *ctx);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every bound that is not a setting, each with its reason. Settings (jute.maxbuffer, maxClientCnxns,
-// globalOutstandingLimit ...) live in node/config.def.
+// Every bound that is not a setting, each with its reason. Settings (jute.maxbuffer,
+// maxClientCnxns, globalOutstandingLimit ...) live in node/config.def.
 #pragma once
 
 enum {
@@ -15,7 +15,8 @@ enum {
     // Storage of output buffers kept for reuse: one burst over all connections.
     LIMIT_BUF_POOL_BYTES = 4 * 1024 * 1024,
     // Nesting and counts inside one request are bounded by its length: a vector element takes at
-    // least this many bytes, so a count beyond length / this is refused before anything is allocated.
+    // least this many bytes, so a count beyond length / this is refused before anything is
+    // allocated.
     LIMIT_VECTOR_ELEMENT_MIN = 4,
     // Longest configuration line and file; a real one has a hundred lines.
     LIMIT_CONFIG_LINE = 4096,
@@ -23,7 +24,8 @@ enum {
     // One log write gathers at most this much, so that the first answers of a burst do not wait for
     // its last byte.
     LIMIT_LOG_BATCH = 4 * 1024 * 1024,
-    // Proposals not yet durable, in bytes: beyond it client reads stop. Only a stuck disk gets here.
+    // Proposals not yet durable, in bytes: beyond it client reads stop. Only a stuck disk gets
+    // here.
     LIMIT_LOG_BACKLOG = 64 * 1024 * 1024,
     // Bytes of a snapshot that wait for the background writer; the walk stops at it (forced
     // write-outs of changing nodes may pass it, bounded by the write rate).

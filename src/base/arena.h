@@ -15,8 +15,8 @@ struct arena {
     size_t used;              // bytes used in head
 };
 
-void *arena_alloc(struct arena *a, size_t n);  // aligned to 16, not zeroed
-void *arena_zalloc(struct arena *a, size_t n); // zeroed
+void *arena_alloc(struct arena *a, size_t n);             // aligned to 16, not zeroed
+void *arena_zalloc(struct arena *a, size_t n);            // zeroed
 struct slice arena_copy(struct arena *a, struct slice s); // null stays null
 char *arena_fmt(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void arena_reset(struct arena *a);

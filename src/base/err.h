@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// enum err: the one type of failure. 0 is success, so `if (e)` reads well. See err.def for the rows.
+// enum err: the one type of failure. 0 is success, so `if (e)` reads well. See err.def for the
+// rows.
 #pragma once
 
 #include "base/must.h"

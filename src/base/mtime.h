@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two kinds of time that must not mix, so each is a struct of one field. Monotonic time drives every
-// timeout; wall time only goes into ctime, mtime and log lines.
+// Two kinds of time that must not mix, so each is a struct of one field. Monotonic time drives
+// every timeout; wall time only goes into ctime, mtime and log lines.
 #pragma once
 
 #include <stdint.h>

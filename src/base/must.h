@@ -7,11 +7,11 @@
 
 _Noreturn void must_fail(const char *what, const char *file, int line);
 
-#define must(x)                                     \
-    do {                                            \
-        if (__builtin_expect(!(x), 0)) {            \
-            must_fail(#x, __FILE__, __LINE__);      \
-        }                                           \
+#define must(x)                                \
+    do {                                       \
+        if (__builtin_expect(!(x), 0)) {       \
+            must_fail(#x, __FILE__, __LINE__); \
+        }                                      \
     } while (0)
 
 #define must_check __attribute__((warn_unused_result))

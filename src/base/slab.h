@@ -29,6 +29,5 @@ void slab_free(struct slab *s, uint32_t h);
 static inline void *slab_at(const struct slab *s, uint32_t h)
 {
     must(h != 0 && h < s->next);
-    return s->chunks[h >> SLAB_CHUNK_SHIFT] +
-           (size_t)(h & (SLAB_CHUNK_ITEMS - 1)) * s->item_size;
+    return s->chunks[h >> SLAB_CHUNK_SHIFT] + (size_t)(h & (SLAB_CHUNK_ITEMS - 1)) * s->item_size;
 }

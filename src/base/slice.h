@@ -14,7 +14,7 @@ struct slice {
     size_t n;
 };
 
-#define SLICE_NULL ((struct slice){NULL, 0})
+#define SLICE_NULL   ((struct slice){NULL, 0})
 #define SLICE_LIT(s) ((struct slice){(const uint8_t *)("" s), sizeof(s) - 1})
 // For printf("%.*s", SLICE_ARG(s)).
 #define SLICE_ARG(s) (int)(s).n, (s).p ? (const char *)(s).p : ""

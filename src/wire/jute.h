@@ -85,7 +85,8 @@ int32_t jute_get_count(struct jute_in *in, size_t elem_min);
 
 // One record: fields of `type` into the struct at `rec`, vectors into `a`. Bytes behind the last
 // field are left unread. On error the struct is filled with zeros from the bad field on.
-void jute_get_record(struct jute_in *in, const struct record_type *type, void *rec, struct arena *a);
+void jute_get_record(struct jute_in *in, const struct record_type *type, void *rec,
+                     struct arena *a);
 
 static inline void jute_put_bool(struct buf *b, bool v)
 {

@@ -11,7 +11,14 @@ enum op {
 #undef OP
 };
 
-enum op_kind { OP_KIND_NONE, OP_KIND_READ, OP_KIND_WRITE, OP_KIND_SESSION, OP_KIND_IO, OP_KIND_INTERNAL };
+enum op_kind {
+    OP_KIND_NONE,
+    OP_KIND_READ,
+    OP_KIND_WRITE,
+    OP_KIND_SESSION,
+    OP_KIND_IO,
+    OP_KIND_INTERNAL
+};
 
 struct record_type;
 struct op_info {

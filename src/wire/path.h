@@ -8,8 +8,8 @@
 #include "base/slice.h"
 
 // The rule for a created node's final name, setData, setACL and check: null, empty, relative, a
-// trailing or double slash, "." or ".." as a component, control characters, surrogates, private use,
-// U+FFF0..U+FFFF, anything outside the BMP, and invalid UTF-8 are refused.
+// trailing or double slash, "." or ".." as a component, control characters, surrogates, private
+// use, U+FFF0..U+FFFF, anything outside the BMP, and invalid UTF-8 are refused.
 bool path_is_valid(struct slice path);
 
 // Everything before the last '/': "/a/b" -> "/a", "/a" -> "" (the root's stored name), "a" -> null.

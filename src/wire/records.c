@@ -9,8 +9,8 @@
 #undef RECORD
 
 const struct record_type record_none = {"none", NULL, 0, 0};
-#define RECORD(name, ...)                                                                  \
-    const struct record_type record_##name = {                                             \
-        #name, fields_##name, (int)(sizeof(fields_##name) / sizeof(fields_##name[0])),     \
+#define RECORD(name, ...)                                                              \
+    const struct record_type record_##name = {                                         \
+        #name, fields_##name, (int)(sizeof(fields_##name) / sizeof(fields_##name[0])), \
         sizeof(struct name)};
 #include "wire/records.def"

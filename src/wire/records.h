@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The structs of records.def. Slices in a decoded record point into the input; vectors are laid out in
-// the arena given to the decoder. Nothing here owns memory.
+// The structs of records.def. Slices in a decoded record point into the input; vectors are laid out
+// in the arena given to the decoder. Nothing here owns memory.
 #pragma once
 
 #include <stdbool.h>
@@ -44,18 +44,18 @@ enum acl_perm {
     PERM_ALL = 31
 };
 
-#define RECORD_C_b bool
-#define RECORD_C_i int32_t
-#define RECORD_C_l int64_t
-#define RECORD_C_s struct slice
+#define RECORD_C_b  bool
+#define RECORD_C_i  int32_t
+#define RECORD_C_l  int64_t
+#define RECORD_C_s  struct slice
 #define RECORD_C_sv struct slice_vec
 #define RECORD_C_av struct acl_vec
 #define RECORD_C_iv struct id_vec
 
 #define FIELD(kind, name) RECORD_C_##kind name;
-#define RECORD(name, ...)      \
-    struct name {              \
-        __VA_ARGS__            \
+#define RECORD(name, ...) \
+    struct name {         \
+        __VA_ARGS__       \
     };
 #include "wire/records.def"
 #undef RECORD

@@ -3,8 +3,8 @@
 // Transactions: what the leader decided, as it stands in a log record and in a PROPOSAL:
 //   TxnHeader, the record of hdr.type, optionally a TxnDigest.
 // Decoding is lenient where Apache's readers are (closeSession without a body, create without
-// parentCVersion); encoding writes the newest form. Decoded slices point into the input, vectors and
-// parts into the arena.
+// parentCVersion); encoding writes the newest form. Decoded slices point into the input, vectors
+// and parts into the arena.
 #pragma once
 
 #include "base/arena.h"
@@ -31,8 +31,8 @@ struct txn_body {
 };
 
 struct txn {
-    struct txn_header hdr; // hdr.type == body.type
-    struct txn_body body;  // of MULTI: only the type
+    struct txn_header hdr;  // hdr.type == body.type
+    struct txn_body body;   // of MULTI: only the type
     struct txn_body *parts; // of MULTI
     int32_t parts_n;
     bool has_digest;

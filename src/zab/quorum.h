@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who votes, and when enough of them have acknowledged: a strict majority. An acknowledgement set is a
-// bit per voter, so counting is a popcount.
+// Who votes, and when enough of them have acknowledged: a strict majority. An acknowledgement set
+// is a bit per voter, so counting is a popcount.
 #pragma once
 
 #include <stdbool.h>

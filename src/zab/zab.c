@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The leader's side of broadcast: a window of proposals, oldest first, from committed + 1 to the last
-// proposed zxid. A LOGGED is an acknowledgement of everything up to its zxid; proposals commit from
-// the front of the window as soon as a quorum has acknowledged them, never out of order.
+// The leader's side of broadcast: a window of proposals, oldest first, from committed + 1 to the
+// last proposed zxid. A LOGGED is an acknowledgement of everything up to its zxid; proposals commit
+// from the front of the window as soon as a quorum has acknowledged them, never out of order.
 #include "zab/zab.h"
 
 #include "base/mem.h"
@@ -105,7 +105,8 @@ static void on_propose(struct zab *z, const struct zab_event *ev)
     act(z, (struct zab_action){ZAB_APPEND, ev->zxid, ev->txn, 0});
 }
 
-// Zab.tla LeaderProcessACK; Java Leader.processAck and tryToCommit. Acknowledges up to zxid for sid.
+// Zab.tla LeaderProcessACK; Java Leader.processAck and tryToCommit. Acknowledges up to zxid for
+// sid.
 static void on_ack(struct zab *z, int64_t sid, int64_t zxid)
 {
     must(zxid <= z->last_proposed);
@@ -123,8 +124,8 @@ static void on_ack(struct zab *z, int64_t sid, int64_t zxid)
     }
 }
 
-// The own log refused everything above zxid. Alone, no other log can hold it: the proposals are void
-// and their zxids free again. (With peers a leader would step down here instead.)
+// The own log refused everything above zxid. Alone, no other log can hold it: the proposals are
+// void and their zxids free again. (With peers a leader would step down here instead.)
 static void on_log_full(struct zab *z, int64_t zxid)
 {
     must(quorum_size(&z->voters) == 1);

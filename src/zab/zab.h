@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// struct zab: agreement as a function: event in, actions out. It owns the proposals in flight and who
-// acknowledged them; it has no clock, socket or file in it.
+// struct zab: agreement as a function: event in, actions out. It owns the proposals in flight and
+// who acknowledged them; it has no clock, socket or file in it.
 //
 //   PROPOSE(zxid, txn) -> APPEND to the own log (and, with peers, to theirs)
 //   LOGGED(zxid)       -> own acknowledgement; a quorum of them -> COMMIT, in zxid order
@@ -52,7 +52,7 @@ struct zab *zab_new(int64_t sid, int64_t last_zxid);
 void zab_free(struct zab **z);
 void zab_step(struct zab *z, const struct zab_event *ev, struct zab_out *out);
 
-int64_t zab_next_zxid(const struct zab *z);  // what the next PROPOSE must carry
-int64_t zab_committed(const struct zab *z);  // last zxid handed out as COMMIT
-size_t zab_in_flight(const struct zab *z);   // proposed and neither committed nor aborted
-void zab_check(const struct zab *z);         // invariants, after every step in tests
+int64_t zab_next_zxid(const struct zab *z); // what the next PROPOSE must carry
+int64_t zab_committed(const struct zab *z); // last zxid handed out as COMMIT
+size_t zab_in_flight(const struct zab *z);  // proposed and neither committed nor aborted
+void zab_check(const struct zab *z);        // invariants, after every step in tests
