@@ -26,4 +26,5 @@ enum logfile_next {
     LOGFILE_CORRUPT // checksum or length is wrong
 };
 // Looks at the record at the start of `window`.
-enum logfile_next logfile_next(struct slice window, size_t entry_max, struct slice *entry, size_t *used);
+enum logfile_next logfile_next(struct slice window, size_t entry_max, struct slice *entry,
+                               size_t *used);

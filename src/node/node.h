@@ -21,8 +21,8 @@ void node_free(struct node **n);
 void node_step(struct node *n, const struct env_event *ev);
 // After each batch of events (and at least when the env's timer fires).
 void node_turn(struct node *n);
-// True once a stop (ENV_STOP) has been carried out: connections closed, log synced. failed: it stopped
-// because it could not go on (disk broken) and the process should exit with an error.
+// True once a stop (ENV_STOP) has been carried out: connections closed, log synced. failed: it
+// stopped because it could not go on (disk broken) and the process should exit with an error.
 bool node_stopped(const struct node *n, bool *failed);
 
 // Where it serves, after node_new.

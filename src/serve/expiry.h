@@ -2,9 +2,9 @@
 //
 // expiry: which sessions have been silent too long. Pure; monotonic time comes in. Apache's
 // ExpiryQueue rule: a session dies at the first multiple of the tick after last touch + timeout.
-// Runs on the leader (standalone: here). A touch per request would cost the hot path, so touches are
-// lazy: when a deadline passes the caller asks its connections when they last heard of the session and
-// touches it again if that was later.
+// Runs on the leader (standalone: here). A touch per request would cost the hot path, so touches
+// are lazy: when a deadline passes the caller asks its connections when they last heard of the
+// session and touches it again if that was later.
 #pragma once
 
 #include <stdbool.h>
@@ -18,18 +18,19 @@ struct expiry;
 
 struct expiry *expiry_new(int32_t tick_ms, uint64_t seed);
 void expiry_free(struct expiry **e);
-void expiry_add(struct expiry *e, int64_t session, int32_t timeout_ms, struct mono now); // or new timeout
+void expiry_add(struct expiry *e, int64_t session, int32_t timeout_ms,
+                struct mono now);                                     // or new timeout
 void expiry_touch(struct expiry *e, int64_t session, struct mono at); // unknown: ignored
 void expiry_remove(struct expiry *e, int64_t session);
 bool expiry_has(const struct expiry *e, int64_t session, int32_t *timeout_ms);
 size_t expiry_count(const struct expiry *e);
-// A session whose deadline is at or before now, each at most once per call series; false: none left.
-// It stays in the table (as due) until touched or removed.
+// A session whose deadline is at or before now, each at most once per call series; false: none
+// left. It stays in the table (as due) until touched or removed.
 bool expiry_due(struct expiry *e, struct mono now, int64_t *session);
 // Earliest deadline; false if there are no sessions.
 bool expiry_next(const struct expiry *e, struct mono *at);
-// This process did not run for a while (suspended, stopped in a debugger): nobody could be heard, so
-// every deadline moves on by that much.
+// This process did not run for a while (suspended, stopped in a debugger): nobody could be heard,
+// so every deadline moves on by that much.
 void expiry_shift(struct expiry *e, int64_t ms);
 // The "Session Sets" part of `dump`.
 void expiry_fmt(const struct expiry *e, struct mono now, struct wall wall, struct buf *b);

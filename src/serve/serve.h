@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// struct serve: the client side of a server, as a function: what comes in on connections, and what was
-// committed, goes in; reply bytes, writes for the leader, and orders to the network come out.
+// struct serve: the client side of a server, as a function: what comes in on connections, and what
+// was committed, goes in; reply bytes, writes for the leader, and orders to the network come out.
 //
 //   accept, bytes, closed, drained ─┐                   ┌─> sends, closes, pauses (per connection)
 //   committed txn + what it fired ──┼─> conn -> order ──┼─> submits: writes, syncs, renewals
-//   refused, synced, renewed, tick ─┘      |            └─> read replies straight from the const tree
+//   refused, synced, renewed, tick ─┘      |            └─> read replies straight from the const
+//   tree
 //                                   watches, auth, throttle
 //
-// It owns connections, their order of requests, watches and identities. It has no socket and no clock;
-// time comes with each event. It never calls back: outputs lie in struct serve_out until the caller
-// has taken them. The tree is read, never changed.
+// It owns connections, their order of requests, watches and identities. It has no socket and no
+// clock; time comes with each event. It never calls back: outputs lie in struct serve_out until the
+// caller has taken them. The tree is read, never changed.
 //
-// Order (client-protocol.md 1.9; Apache's CommitProcessor): replies of a connection leave in the order
-// of its requests. A read behind an unanswered write, sync or renewal of its own connection waits for
-// it; a write is submitted at once.
+// Order (client-protocol.md 1.9; Apache's CommitProcessor): replies of a connection leave in the
+// order of its requests. A read behind an unanswered write, sync or renewal of its own connection
+// waits for it; a write is submitted at once.
 #pragma once
 
 #include "base/arena.h"
@@ -29,8 +30,8 @@
 struct serve_config {
     int32_t server_id; // high byte of session ids; 0 standalone counts as 1 there
     int32_t tick_ms, session_min_ms, session_max_ms;
-    size_t frame_max;  // jute.maxbuffer, inclusive
-    size_t bytes_max;  // frame_max + extra: longest string or buffer
+    size_t frame_max;         // jute.maxbuffer, inclusive
+    size_t bytes_max;         // frame_max + extra: longest string or buffer
     int32_t client_cnxns_max; // maxClientCnxns per address, 0: unlimited
     int32_t cnxns_max;        // maxCnxns, 0: unlimited
     int32_t outstanding_max;  // globalOutstandingLimit
@@ -52,8 +53,9 @@ struct serve_config {
     const char *conf_text; // what `conf` prints
 };
 
-// What the four letter words and later the admin server tell that serve does not know itself. Filled
-// by node before each command that asks for it (serve_facts_fn is called on the core thread only).
+// What the four letter words and later the admin server tell that serve does not know itself.
+// Filled by node before each command that asks for it (serve_facts_fn is called on the core thread
+// only).
 struct serve_facts {
     const char *mode; // "standalone", "leader", ...
     bool serving;     // false: "This ZooKeeper instance is not currently serving requests"
@@ -101,12 +103,13 @@ struct serve_out {
 
 struct serve;
 
-struct serve *serve_new(const struct serve_config *cfg, const struct tree *tree, const struct logger *log,
-                        struct wall now, struct serve_facts *(*facts)(void *ctx), void *facts_ctx);
+struct serve *serve_new(const struct serve_config *cfg, const struct tree *tree,
+                        const struct logger *log, struct wall now,
+                        struct serve_facts *(*facts)(void *ctx), void *facts_ctx);
 void serve_free(struct serve **s);
 
-// Outputs gathered since serve_out_clear(). The node takes submits right after each event (they point
-// into its bytes) and orders once per loop turn.
+// Outputs gathered since serve_out_clear(). The node takes submits right after each event (they
+// point into its bytes) and orders once per loop turn.
 struct serve_out *serve_out(struct serve *s);
 // The output bytes of a connection, for env_send(); and what it said is left there.
 struct buf *serve_conn_out(struct serve *s, uint32_t conn);
@@ -114,17 +117,20 @@ void serve_conn_unsent(struct serve *s, uint32_t conn, size_t unsent);
 
 void serve_on_accept(struct serve *s, uint32_t conn, const struct net_addr *peer,
                      const struct net_addr *local, struct mono now, struct wall wall);
-void serve_on_data(struct serve *s, uint32_t conn, struct slice bytes, struct mono now, struct wall wall);
+void serve_on_data(struct serve *s, uint32_t conn, struct slice bytes, struct mono now,
+                   struct wall wall);
 void serve_on_drained(struct serve *s, uint32_t conn, struct mono now, struct wall wall);
 void serve_on_closed(struct serve *s, uint32_t conn);
-void serve_on_tick(struct serve *s, struct mono now, struct wall wall); // idle connections, throttles
+void serve_on_tick(struct serve *s, struct mono now,
+                   struct wall wall); // idle connections, throttles
 
-// A transaction was applied. Fires watches first; then, if it answers the oldest unanswered write of a
-// connection here (same session and cxid), replies; then serves the reads that waited behind it.
-// A closeSession closes that session's connection.
-void serve_on_commit(struct serve *s, const struct txn *txn, const struct apply_out *out, struct mono now,
-                     struct wall wall);
-// A submitted write will not happen (full disk): it is answered with err, in order; zxid as applied.
+// A transaction was applied. Fires watches first; then, if it answers the oldest unanswered write
+// of a connection here (same session and cxid), replies; then serves the reads that waited behind
+// it. A closeSession closes that session's connection.
+void serve_on_commit(struct serve *s, const struct txn *txn, const struct apply_out *out,
+                     struct mono now, struct wall wall);
+// A submitted write will not happen (full disk): it is answered with err, in order; zxid as
+// applied.
 void serve_on_refuse(struct serve *s, int64_t session, int32_t cxid, int32_t op, enum zkerr err,
                      struct mono now, struct wall wall);
 void serve_on_synced(struct serve *s, uint64_t tag, struct mono now, struct wall wall);

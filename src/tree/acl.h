@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ACLs: the table of distinct lists (nodes hold a small id), who may do what, and the rules that turn
-// a client's list into a stored one. client-protocol.md 4.3-4.5, Apache's PrepRequestProcessor
+// ACLs: the table of distinct lists (nodes hold a small id), who may do what, and the rules that
+// turn a client's list into a stored one. client-protocol.md 4.3-4.5, Apache's PrepRequestProcessor
 // fixupACL and ZooKeeperServer.checkACL.
 #pragma once
 
@@ -49,5 +49,5 @@ bool acl_allows(const struct acl_vec *list, int32_t perms, const struct auth *wh
 bool auth_is_super(const struct auth *who);
 
 // A client's list made storable, in the arena. ZK_OK, ZK_INVALIDACL or ZK_MARSHALLINGERROR.
-enum zkerr acl_fixup(const struct acl_vec *in, const struct auth *who, const struct acl_rules *rules,
-                     struct arena *a, struct acl_vec *out);
+enum zkerr acl_fixup(const struct acl_vec *in, const struct auth *who,
+                     const struct acl_rules *rules, struct arena *a, struct acl_vec *out);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// apply: a committed transaction changes the tree. It decides nothing and checks nothing again; what
-// does not fit (replay over a fuzzy snapshot) is a result, not a failure. disk-format.md 8, Apache's
-// DataTree.processTxn. Out: what the client is told, and which watches the change touches.
+// apply: a committed transaction changes the tree. It decides nothing and checks nothing again;
+// what does not fit (replay over a fuzzy snapshot) is a result, not a failure. disk-format.md 8,
+// Apache's DataTree.processTxn. Out: what the client is told, and which watches the change touches.
 #pragma once
 
 #include "base/arena.h"
@@ -12,10 +12,10 @@
 #include "wire/zkerr.h"
 
 struct apply_result {
-    int32_t type; // enum op of the reply: CREATE, CREATE2, DELETE ..., ERROR for a failed part
-    int32_t err;  // enum zkerr
-    struct slice path;     // created path
-    struct node_stat stat; // after this change
+    int32_t type;      // enum op of the reply: CREATE, CREATE2, DELETE ..., ERROR for a failed part
+    int32_t err;       // enum zkerr
+    struct slice path; // created path
+    struct node_stat stat;      // after this change
     struct apply_result *parts; // MULTI
     int32_t parts_n;
 };

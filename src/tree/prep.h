@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // prep: a write request becomes a transaction. Runs on the leader only and is the only place that
-// decides: it sees the tree plus the overlay of changes proposed and not yet applied, and writes down
-// the outcome in absolute terms (final names, new versions, the digest of the tree afterwards).
-// Apache: PrepRequestProcessor.pRequest2Txn.
+// decides: it sees the tree plus the overlay of changes proposed and not yet applied, and writes
+// down the outcome in absolute terms (final names, new versions, the digest of the tree
+// afterwards). Apache: PrepRequestProcessor.pRequest2Txn.
 //
 //   request + tree (const) + pending  ->  txn entry bytes, pending grows
 //   applied(zxid)                     ->  pending shrinks
@@ -34,7 +34,7 @@ struct prep_request {
 };
 
 // Appends the entry (TxnHeader, record, digest) to `out`. A request that fails becomes an error
-// transaction: every request takes its zxid. Returns the answer it will get (ZK_OK for a multi, whose
-// outcome is inside). zxid: the next one, greater than all before.
-enum zkerr prep_txn(struct pending *p, const struct prep_request *req, int64_t zxid, struct wall now,
-                    struct buf *out);
+// transaction: every request takes its zxid. Returns the answer it will get (ZK_OK for a multi,
+// whose outcome is inside). zxid: the next one, greater than all before.
+enum zkerr prep_txn(struct pending *p, const struct prep_request *req, int64_t zxid,
+                    struct wall now, struct buf *out);

@@ -8,14 +8,19 @@
 #include "tree/tree.h"
 #include "wire/zkerr.h"
 
-enum zkerr read_exists(const struct tree *t, const struct auth *who, struct slice path, struct buf *out);
-enum zkerr read_data(const struct tree *t, const struct auth *who, struct slice path, struct buf *out);
-enum zkerr read_acl(const struct tree *t, const struct auth *who, struct slice path, struct buf *out);
+enum zkerr read_exists(const struct tree *t, const struct auth *who, struct slice path,
+                       struct buf *out);
+enum zkerr read_data(const struct tree *t, const struct auth *who, struct slice path,
+                     struct buf *out);
+enum zkerr read_acl(const struct tree *t, const struct auth *who, struct slice path,
+                    struct buf *out);
 // with_stat: getChildren2.
-enum zkerr read_children(const struct tree *t, const struct auth *who, struct slice path, bool with_stat,
-                         struct buf *out);
+enum zkerr read_children(const struct tree *t, const struct auth *who, struct slice path,
+                         bool with_stat, struct buf *out);
 enum zkerr read_all_children_number(const struct tree *t, const struct auth *who, struct slice path,
                                     struct buf *out);
-enum zkerr read_ephemerals(const struct tree *t, int64_t session, struct slice prefix, struct buf *out);
+enum zkerr read_ephemerals(const struct tree *t, int64_t session, struct slice prefix,
+                           struct buf *out);
 // The whole body of a multiRead request. ZK_MARSHALLINGERROR leaves the terminator Apache sends.
-enum zkerr read_multi(const struct tree *t, const struct auth *who, struct slice body, struct buf *out);
+enum zkerr read_multi(const struct tree *t, const struct auth *who, struct slice body,
+                      struct buf *out);

@@ -26,13 +26,14 @@ struct tree_config {
     bool digest_enabled;    // digest.enabled
     bool close_session_txn; // closeSessionTxn.enabled: CloseSessionTxn lists the paths
     bool reconfig_enabled;
-    uint64_t seed;          // of the hash tables
-    size_t bytes_max;       // longest string or buffer in a record
+    uint64_t seed;    // of the hash tables
+    size_t bytes_max; // longest string or buffer in a record
 };
 
 struct tree;
 
-struct tree *tree_new(const struct tree_config *cfg, const struct logger *log); // the fresh tree, zxid 0
+struct tree *tree_new(const struct tree_config *cfg,
+                      const struct logger *log); // the fresh tree, zxid 0
 void tree_free(struct tree **t);
 
 const struct tree_config *tree_config(const struct tree *t);
@@ -55,9 +56,9 @@ struct slice tree_node_name(const struct tree *t, uint32_t node);
 void tree_path(const struct tree *t, uint32_t node, struct buf *b);
 
 // Figures for srvr, mntr and the digest log.
-size_t tree_node_count(const struct tree *t);      // as Apache counts: real nodes + 1
+size_t tree_node_count(const struct tree *t); // as Apache counts: real nodes + 1
 size_t tree_ephemeral_count(const struct tree *t);
-int64_t tree_data_size(const struct tree *t);      // approximate_data_size: path and data lengths
+int64_t tree_data_size(const struct tree *t); // approximate_data_size: path and data lengths
 // Ephemerals of a session: *cursor starts at 0; false at the end.
 bool tree_ephemeral_next(const struct tree *t, int64_t session, uint32_t *cursor, uint32_t *node);
 // Sessions that own ephemerals: *cursor starts at 0.
@@ -73,8 +74,8 @@ int64_t tree_digest_mismatches(const struct tree *t);
 
 // Containers and TTL nodes that are due: appends up to `max` paths into the arena.
 // client-protocol.md 2.6; never_used_ms 0: containers that never had children stay.
-struct slice_vec tree_reapable(const struct tree *t, int64_t wall_ms, int64_t never_used_ms, int32_t max,
-                               struct arena *a);
+struct slice_vec tree_reapable(const struct tree *t, int64_t wall_ms, int64_t never_used_ms,
+                               int32_t max, struct arena *a);
 
 // Invariants: links, counts, digest, indexes. Walks the whole tree; for tests and simulation.
 void tree_check(const struct tree *t);
