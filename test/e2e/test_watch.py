@@ -4,7 +4,6 @@ import zk
 from zk import CHANGED, CHILDREN, CREATED, DELETED
 
 
-
 def set_watches(conn, relative_zxid, data=(), exist=(), child=(), persistent=None,
                 recursive=None):
     body = zk.i64(relative_zxid)

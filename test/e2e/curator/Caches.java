@@ -192,7 +192,7 @@ final class Caches {
     private static void agree(CuratorFramework client, String path, CuratorCache cache, TreeCache old)
         throws Exception {
         Map<String, String> truth = truth(client, path);
-        World.eventually("the new cache is as the tree", () -> cached(cache).equals(truth));
+        World.eventually("the new cache is as the tree", () -> cached(cache).equals(truth), () -> "" + cached(cache) + truth);
         World.eventually("the old cache is as the tree", () -> {
             Map<String, String> all = new TreeMap<>();
             cached(old, path, all);

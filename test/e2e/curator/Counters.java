@@ -89,6 +89,7 @@ final class Counters {
     }
 
     private static void atomicLongPromoted(World w) throws Exception {
-        count(w, PromotedToLock.builder().lockPath(w.path + "/lock").build(), 1);
+        count(w, PromotedToLock.builder().lockPath(w.path + "/lock")
+            .retryPolicy(new RetryNTimes(200, 1)).build(), 1);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs every scenario of Apache Curator's recipes against one server, in one JVM.
 //
-// usage: java Scenarios HOST:PORT
+// usage: java Scenarios HOST:PORT [NAME..]
 // Per scenario one line goes to stdout, `ok NAME` or `FAIL NAME why`. A scenario that needs
 // something done to the server prints `ask WHAT` and waits for a line on stdin. A scenario gets a
 // World: a path of its own, clients that are closed after it, and waits with a deadline. A failed
@@ -36,6 +36,9 @@ public final class Scenarios {
         Framework.add(all);
         Outages.add(all);
         ExecutorService runner = Executors.newCachedThreadPool();
+        if (args.length > 1) {
+            all.keySet().retainAll(Arrays.asList(args).subList(1, args.length));
+        }
         all.forEach((name, body) -> report(name, runner, args[0], body));
         System.out.println("done");
         System.exit(0);
