@@ -11,6 +11,7 @@ in its directory and shown when something fails; a server that is asked to stop 
 TERM must exit with code 0, or `stop()` raises.
 """
 import os
+import random
 import re
 import shutil
 import signal
@@ -48,18 +49,26 @@ DEFAULTS = {
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 15
 
-_ports_given = set()
+# Ports below the range from which the kernel takes source ports: a client that tries a dead
+# server again and again must not end up on the server's own port.
+PORT_FIRST, PORT_LAST = map(int, os.environ.get("REEVE_E2E_PORTS", "24000-31999").split("-"))
+_next_port = random.randint(PORT_FIRST, PORT_LAST)
 
 
 def free_port():
-    """A TCP port nobody listens on; never the same one twice in a run."""
-    while True:
+    """A TCP port nobody listens on; the whole range is used before one comes again."""
+    global _next_port
+    for _ in range(PORT_FIRST, PORT_LAST + 1):
+        port = _next_port
+        _next_port = port + 1 if port < PORT_LAST else PORT_FIRST
         with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _ports_given:
-            _ports_given.add(port)
-            return port
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise AssertionError(f"no free port in {PORT_FIRST}-{PORT_LAST}")
 
 
 def poll_until(check, timeout_s=10.0, what="condition", every_s=0.02):
