@@ -49,8 +49,7 @@ struct serve_config {
     bool read_only_enabled;           // readonlymode.enabled: isro is whitelisted
     uint64_t seed;
     // For the four letter words; text owned by the caller for serve's life.
-    const char *version;   // "3.9.5-<commit>, built on <date>"
-    const char *conf_text; // what `conf` prints
+    const char *version; // "3.9.5-<commit>, built on <date>"
 };
 
 // What the four letter words and later the admin server tell that serve does not know itself.
@@ -61,6 +60,7 @@ struct serve_facts {
     bool serving;     // false: "This ZooKeeper instance is not currently serving requests"
     int64_t uptime_ms, data_dir_size, log_dir_size, last_snap_zxid;
     int64_t fsync_count, fsync_slow, fsync_ns_sum, fsync_ns_max, snap_count;
+    const char *conf_text; // what `conf` prints
     struct env_sysinfo sys;
     const struct expiry *expiry; // for dump; NULL on a server that does not expire
 };
