@@ -93,13 +93,23 @@ static void mark_dirty(struct loop *l, struct conn *c)
     }
 }
 
+static const char *label(const struct conn *c)
+{
+    static char text[32];
+    if (c->index == CONN_INDEX_ADMIN) {
+        return "the set-up connection";
+    }
+    snprintf(text, sizeof text, "connection %u", c->index);
+    return text;
+}
+
 static void drop(struct loop *l, struct conn *c, const char *why)
 {
     if (!c->leaving) {
         static const char *const where[] = {"", "while connecting", "instead of the handshake",
                                             "in mid-session"};
-        bench_fatal("%s: connection %u: %s %s (after %llu replies, %u requests in flight)", l->host,
-                    c->index, why, where[c->state], (unsigned long long)c->received, c->inflight);
+        bench_fatal("%s: %s: %s %s (after %llu replies, %u requests in flight)", l->host, label(c),
+                    why, where[c->state], (unsigned long long)c->received, c->inflight);
     }
     bench_conn_close(l, c);
     if (l->handler->closed != NULL) {
@@ -153,7 +163,7 @@ static void tick(struct loop *l)
                 ping(l, c);
             }
         } else if (l->now - c->heard_last_ns > STALL_LIMIT_S * second_ns) {
-            bench_fatal("%s: connection %u: no answer for %d s", l->host, c->index, STALL_LIMIT_S);
+            bench_fatal("%s: %s: no answer for %d s", l->host, label(c), STALL_LIMIT_S);
         }
     }
 }
@@ -336,8 +346,8 @@ static void take_reply(struct loop *l, struct conn *c, const uint8_t *p, size_t 
         return;
     }
     if (c->inflight == 0 || r.xid != c->xid_expected) {
-        bench_fatal("%s: connection %u: reply with xid %d where %d was next (%u in flight)",
-                    l->host, c->index, r.xid, c->xid_expected, c->inflight);
+        bench_fatal("%s: %s: reply with xid %d where %d was next (%u in flight)", l->host, label(c),
+                    r.xid, c->xid_expected, c->inflight);
     }
     const struct sent *sent = &c->ring[(uint32_t)r.xid & c->ring_mask];
     r.sent_ns = sent->at_ns;
@@ -355,7 +365,7 @@ static size_t take_frames(struct loop *l, struct conn *c, const uint8_t *p, size
     while (len - at >= 4) {
         size_t n = get32(p + at);
         if (n > FRAME_LEN_MAX) {
-            bench_fatal("%s: connection %u: a frame of %zu bytes", l->host, c->index, n);
+            bench_fatal("%s: %s: a frame of %zu bytes", l->host, label(c), n);
         }
         if (len - at - 4 < n) {
             break;

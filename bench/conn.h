@@ -26,6 +26,9 @@ enum {
     XID_PING = -2,
 };
 
+// The index of a connection that carries no load.
+#define CONN_INDEX_ADMIN UINT32_MAX
+
 enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_GREETING, CONN_READY };
 
 // What is remembered of a request until its reply comes.

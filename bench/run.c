@@ -90,7 +90,7 @@ void bench_run_init(struct run *r, const struct options *opt)
     *r = (struct run){.opt = opt};
     bench_loop_init(&r->loop, opt->host, opt->port, opt->session_timeout_ms);
     bench_names_init(&r->names);
-    bench_conn_init(&r->admin, UINT32_MAX, ADMIN_DEPTH);
+    bench_conn_init(&r->admin, CONN_INDEX_ADMIN, ADMIN_DEPTH);
     phase(r, &phase_open);
     bench_conn_open(&r->loop, &r->admin);
     wait_for(r, 1);

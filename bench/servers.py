@@ -296,7 +296,8 @@ def write_snapshot(data_dir, count, size):
         put(struct.pack(">iiq", 0x5a4b534e, 2, -1), struct.pack(">i", 0),
             struct.pack(">iqi", 1, 1, 1), struct.pack(">ii5si6s", 31, 5, b"world", 6, b"anyone"))
         put(node(b"", b"", -1, 0, 0, 1), node(b"/zookeeper", b"", -1, 0, 0, 0),
-            node(b"/zookeeper/quota", b"", -1, 0, 0, 0), node(b"/zookeeper/config", b"", -1, 0, 0, 0),
+            node(b"/zookeeper/quota", b"", -1, 0, 0, 0),
+            node(b"/zookeeper/config", b"", -1, 0, 0, 0),
             node(b"/million", b"", 1, 1, ms, parents))
         for p in range(parents):
             names = range(p * 1000, min(count, (p + 1) * 1000))
