@@ -74,7 +74,8 @@ def results(tmp_path_factory):
             process = subprocess.Popen(
                 [*kafka_env.LAUNCHER, *harness.JAVA, "-Xmx256m",
                  "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", class_path, "Scenarios",
-                 server.hosts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True)
+                 server.hosts],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True)
         watchdog = threading.Timer(RUN_S, process.kill)
         watchdog.start()
         try:

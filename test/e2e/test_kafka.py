@@ -162,7 +162,8 @@ def test_leader_moves_when_its_broker_is_killed_and_back_on_request(cluster):
                  "--zookeeper", cluster.connect)
     wait_for("the preferred replica leads again",
              lambda: cluster.state("moving")["leader"] == doomed)
-    wait_for("the request is done", lambda: cluster.get("/admin/preferred_replica_election") is None)
+    wait_for("the request is done",
+             lambda: cluster.get("/admin/preferred_replica_election") is None)
     assert_all_there(cluster, "moving", before + after)
 
 

@@ -28,7 +28,7 @@ final class Caches {
         all.put("cache_curator", Caches::curator);
         all.put("cache_curator_single", Caches::curatorSingle);
         all.put("caches_agree_under_load", Caches::agreeUnderLoad);
-        all.put("caches_after_expiry", Caches::afterExpiry);
+        all.put("cache_after_expiry", Caches::afterExpiry);
         all.put("watcher_persistent", client -> watcher(client, false));
         all.put("watcher_persistent_recursive", client -> watcher(client, true));
     }
@@ -68,7 +68,8 @@ final class Caches {
         String fresh = w.path + "/new";
         awaitEvents(seen, "CHILD_ADDED " + old + " 0", "INITIALIZED");
         other.create().forPath(fresh, "1".getBytes());
-        awaitEvents(seen, "CHILD_ADDED " + old + " 0", "INITIALIZED", "CHILD_ADDED " + fresh + " 1");
+        awaitEvents(seen, "CHILD_ADDED " + old + " 0", "INITIALIZED",
+            "CHILD_ADDED " + fresh + " 1");
         seen.clear();
         other.setData().forPath(fresh, "2".getBytes());
         awaitEvents(seen, "CHILD_UPDATED " + fresh + " 2");
@@ -90,8 +91,9 @@ final class Caches {
         other.create().forPath(w.path + "/a/x");
         other.setData().forPath(w.path + "/a/b", "b".getBytes());
         other.delete().deletingChildrenIfNeeded().forPath(w.path + "/a/b");
-        World.eventually("deletion of a subtree", () -> seen.contains("NODE_REMOVED " + w.path + "/a/b")
-            && seen.contains("NODE_REMOVED " + w.path + "/a/b/c"));
+        World.eventually("deletion of a subtree",
+            () -> seen.contains("NODE_REMOVED " + w.path + "/a/b")
+                && seen.contains("NODE_REMOVED " + w.path + "/a/b/c"));
         World.eventually("creation", () -> seen.contains("NODE_ADDED " + w.path + "/a/x"));
         World.same(Set.of("x"), cache.getCurrentChildren(w.path + "/a").keySet(), "rest");
     }
@@ -159,7 +161,8 @@ final class Caches {
     }
 
     /** Path -> data and version of the whole tree below a path, read from the server. */
-    private static Map<String, String> truth(CuratorFramework client, String path) throws Exception {
+    private static Map<String, String> truth(CuratorFramework client, String path)
+        throws Exception {
         Map<String, String> all = new TreeMap<>();
         Stat stat = new Stat();
         byte[] data = client.getData().storingStatIn(stat).forPath(path);
@@ -189,13 +192,18 @@ final class Caches {
         }
     }
 
-    private static void agree(CuratorFramework client, String path, CuratorCache cache, TreeCache old)
+    private static void agree(CuratorFramework client, String path, CuratorCache cache)
         throws Exception {
         Map<String, String> truth = truth(client, path);
-        World.eventually("the new cache is as the tree", () -> cached(cache).equals(truth), () -> "" + cached(cache) + truth);
+        World.eventually("the new cache is as the tree", () -> cached(cache).equals(truth));
+    }
+
+    private static void agree(CuratorFramework client, String path, TreeCache cache)
+        throws Exception {
+        Map<String, String> truth = truth(client, path);
         World.eventually("the old cache is as the tree", () -> {
             Map<String, String> all = new TreeMap<>();
-            cached(old, path, all);
+            cached(cache, path, all);
             return all.equals(truth);
         });
     }
@@ -206,13 +214,18 @@ final class Caches {
         for (int i = 0; i < rounds; i++) {
             String node = path + "/" + i % 5;
             String deep = node + "/" + i % 3;
-            client.create().orSetData().creatingParentsIfNeeded().forPath(deep, ("" + i).getBytes());
-            client.setData().forPath(node, ("" + i).getBytes());
+            byte[] data = Integer.toString(i).getBytes();
+            client.create().orSetData().creatingParentsIfNeeded().forPath(deep, data);
+            client.setData().forPath(node, data);
             if (deleting && i % 4 == 0) {
                 client.delete().deletingChildrenIfNeeded().forPath(node);
             }
         }
     }
+
+    // While they read the tree for the first time or again, both caches may miss a node that goes
+    // and comes back, and the old one more than that. Those are Curator's own races, with any server:
+    // so deletions wait for the first reading, and only the new one is put through an expiry.
 
     private static void agreeUnderLoad(World w) throws Exception {
         CuratorFramework writer = w.client();
@@ -220,9 +233,11 @@ final class Caches {
         CuratorCache cache = cache(w, list());
         TreeCache old = w.closing(new TreeCache(w.client(), w.path));
         old.start();
-        agree(writer, w.path, cache, old);
+        agree(writer, w.path, cache);
+        agree(writer, w.path, old);
         change(writer, w.path, 200, true);
-        agree(writer, w.path, cache, old);
+        agree(writer, w.path, cache);
+        agree(writer, w.path, old);
     }
 
     private static void afterExpiry(World w) throws Exception {
@@ -231,15 +246,12 @@ final class Caches {
         CuratorFramework reader = w.client();
         CuratorCache cache = w.closing(CuratorCache.build(reader, w.path));
         cache.start();
-        TreeCache old = w.closing(new TreeCache(reader, w.path));
-        old.start();
-        change(writer, w.path, 20, false);
-        agree(writer, w.path, cache, old);
+        agree(writer, w.path, cache);
+        change(writer, w.path, 20, true);
+        agree(writer, w.path, cache);
         w.expire(reader);
-        // No deletions here: while they read the tree for the first time or again, both caches may
-        // miss a node that goes and comes back. That is Curator's own race, with any server.
         change(writer, w.path, 43, false);
-        agree(writer, w.path, cache, old);
+        agree(writer, w.path, cache);
     }
 
     private static void watcher(World w, boolean recursive) throws Exception {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Curator's plain operations, those that lean on less common requests: containers, TTL, multi, ACLs.
+// Curator's plain operations that lean on less common requests: containers, TTL, multi, ACLs.
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -163,9 +163,10 @@ final class Framework {
         refused(KeeperException.Code.NOAUTH, () -> stranger.create().forPath(w.path + "/c"));
         World.check(stranger.checkExists().forPath(w.path) != null, "exists needs no right");
         World.same("hidden", new String(owner.getData().forPath(w.path)), "data");
-        stranger.getZookeeperClient().getZooKeeper().addAuthInfo("digest", "user:wrong".getBytes());
+        ZooKeeper zk = stranger.getZookeeperClient().getZooKeeper();
+        zk.addAuthInfo("digest", "user:wrong".getBytes());
         refused(KeeperException.Code.NOAUTH, () -> stranger.getData().forPath(w.path));
-        stranger.getZookeeperClient().getZooKeeper().addAuthInfo("digest", "user:secret".getBytes());
+        zk.addAuthInfo("digest", "user:secret".getBytes());
         World.same("hidden", new String(stranger.getData().forPath(w.path)), "data");
         owner.setACL().withACL(Ids.READ_ACL_UNSAFE).forPath(w.path);
         CuratorFramework late = w.client();

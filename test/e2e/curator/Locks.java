@@ -129,7 +129,8 @@ final class Locks {
         }
         World.check(readersIn.await(World.WAIT_S, TimeUnit.SECONDS), "readers exclude readers");
         InterProcessReadWriteLock mine = new InterProcessReadWriteLock(w.client(), w.path);
-        World.check(!mine.writeLock().acquire(SHORT_MS, TimeUnit.MILLISECONDS), "writer among readers");
+        World.check(!mine.writeLock().acquire(SHORT_MS, TimeUnit.MILLISECONDS),
+            "writer among readers");
         Future<Integer> writer = w.thread(() -> {
             mine.writeLock().acquire();
             int seen = readers.get();
@@ -152,11 +153,13 @@ final class Locks {
         InterProcessReadWriteLock mine = new InterProcessReadWriteLock(w.client(), w.path);
         InterProcessReadWriteLock other = new InterProcessReadWriteLock(w.client(), w.path);
         mine.writeLock().acquire();
-        World.check(!other.readLock().acquire(SHORT_MS, TimeUnit.MILLISECONDS), "reader at a writer");
+        World.check(!other.readLock().acquire(SHORT_MS, TimeUnit.MILLISECONDS),
+            "reader beside a writer");
         mine.readLock().acquire();
         mine.writeLock().release();
         World.check(other.readLock().acquire(World.WAIT_S, TimeUnit.SECONDS), "two readers");
-        World.check(!other.writeLock().acquire(SHORT_MS, TimeUnit.MILLISECONDS), "writer at readers");
+        World.check(!other.writeLock().acquire(SHORT_MS, TimeUnit.MILLISECONDS),
+            "writer beside a reader");
         other.readLock().release();
         mine.readLock().release();
     }

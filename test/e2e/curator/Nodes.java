@@ -85,7 +85,8 @@ final class Nodes {
         }
         Set<String> all = Set.of("member-0", "member-1", "member-2", "member-3");
         for (GroupMember member : members) {
-            World.eventually("each sees all", () -> member.getCurrentMembers().keySet().equals(all));
+            World.eventually("each sees all",
+                () -> member.getCurrentMembers().keySet().equals(all));
         }
         members.get(3).close();
         Set<String> three = Set.of("member-0", "member-1", "member-2");

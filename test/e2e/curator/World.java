@@ -95,11 +95,7 @@ final class World implements AutoCloseable {
         }
     }
 
-    static void eventually(String what, Callable<Boolean> truth, Callable<String> x) throws Exception {
-        try { eventually(what, truth); } catch (AssertionError e) { throw new AssertionError(e.getMessage() + x.call()); }
-    }
-
-    /** Ends the client's session on the server, as expiry would: a twin takes it over and closes. */
+    /** Ends the client's session on the server as expiry would: a twin takes it over, closes. */
     void expire(CuratorFramework client) throws Exception {
         ZooKeeper mine = client.getZookeeperClient().getZooKeeper();
         long id = mine.getSessionId();
