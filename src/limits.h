@@ -12,12 +12,19 @@ enum {
     // Notifications cannot be held back by not reading. A peer that leaves this much unread is cut
     // off; its session lives on and its client re-registers what it watches.
     LIMIT_CONN_UNSENT_CLOSE = 64 * 1024 * 1024,
+    // What a closed connection still has to send goes out within this, and its peer acknowledges
+    // it; then it is cut off.
+    LIMIT_CLOSE_MS = 5000,
+    // Without descriptors for a new connection, accepting waits this long.
+    LIMIT_ACCEPT_PAUSE_MS = 100,
     // Storage of output buffers kept for reuse: one burst over all connections.
     LIMIT_BUF_POOL_BYTES = 4 * 1024 * 1024,
     // Nesting and counts inside one request are bounded by its length: a vector element takes at
     // least this many bytes, so a count beyond length / this is refused before anything is
     // allocated.
     LIMIT_VECTOR_ELEMENT_MIN = 4,
+    // Entries of one ACL list: every access to its node walks it. Real lists have a handful.
+    LIMIT_ACL_ENTRIES = 4096,
     // Longest configuration line and file; a real one has a hundred lines.
     LIMIT_CONFIG_LINE = 4096,
     LIMIT_CONFIG_FILE = 1024 * 1024,
