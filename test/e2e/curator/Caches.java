@@ -224,8 +224,8 @@ final class Caches {
     }
 
     // While they read the tree for the first time or again, both caches may miss a node that goes
-    // and comes back, and the old one more than that. Those are Curator's own races, with any server:
-    // so deletions wait for the first reading, and only the new one is put through an expiry.
+    // and comes back, and the old one more than that. Those are Curator's own races, with any
+    // server: so deletions wait for the first reading, and only the new one is put through expiry.
 
     private static void agreeUnderLoad(World w) throws Exception {
         CuratorFramework writer = w.client();
