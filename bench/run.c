@@ -12,7 +12,8 @@
 enum {
     OPENING_MAX = 32, // below the listen backlog of any server
     MULTI_BYTES = 128 << 10,
-    MULTI_NODES_MAX = 500,
+    // A server may keep its last some hundred transactions: small ones, lest they weigh in --fill.
+    MULTI_NODES_MAX = 50,
     ADMIN_DEPTH = 16,
     CLOSING_MAX = 256,
 };
