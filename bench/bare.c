@@ -417,5 +417,11 @@ int bare_main(int argc, char **argv)
     while (!stop_asked) {
         serve(&s);
     }
+    // Connections that are still open go with the process.
+    struct bytes *all[] = {&s.get_reply,   &s.stat_reply,  &s.path_reply, &s.int_reply,
+                           &s.empty_reply, &s.multi_reply, &s.log,        &s.page};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        bench_bytes_fini(all[i]);
+    }
     return 0;
 }
