@@ -53,7 +53,7 @@ struct disk_stats { // for mntr, dirs, srvr
     int64_t snap_count, snap_errors, fsync_count, fsync_slow;
     int64_t fsync_ns_last, fsync_ns_max, fsync_ns_sum;
     int64_t last_snap_zxid, last_snap_wall_ms;
-    int64_t recovered_txns, recover_snap_ms, recover_log_ms; // at start
+    int64_t recovered_txns; // at start
 };
 
 struct disk;

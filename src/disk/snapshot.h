@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writing snapshots. disk-format.md 6.5, and the advice there: a temporary name, sync, rename, sync
+// of the directory; so a snapshot file is either whole or not there.
+//
+//   tree/walk -> bytes -> jobs of the background lane: compress, checksum, write -> seals -> in
+//   place
+//
+// The core thread walks the tree in slices and hands the bytes over in pieces, one piece in flight.
+// When the lane is slow the walk waits. States: SNAP_IDLE -> SNAP_WALKING -> SNAP_CLOSING (the last
+// piece is out) -> SNAP_IDLE; a failure goes back to SNAP_IDLE by way of SNAP_FAILED, until
+// snapshot_settle has cancelled the walk.
+#pragma once
+
+#include "disk/disk.h"
+#include "disk/names.h"
+#include "disk/pack.h"
+#include "tree/walk.h"
+
+// One snapshot file in the making: belongs to the lane while a job is in flight.
+struct snap_writer {
+    struct env *env;
+    const char *dir;
+    enum disk_compression packed;
+    bool digest_section, last_zxid_section;
+    int64_t zxid;
+    uint64_t digest;
+    int fd;
+    uint64_t off, synced; // file offset; how much of it was synced
+    uint32_t adler;       // of the uncompressed bytes
+    struct pack *pack;
+    struct buf out; // compressed bytes
+    char *tmp;      // path; NULL: not begun
+};
+
+void snap_writer_init(struct snap_writer *w, struct env *env, const struct disk_config *cfg,
+                      const char *dir, const struct walk_info *info);
+must_check enum err snap_writer_begin(struct snap_writer *w);
+must_check enum err snap_writer_put(struct snap_writer *w, struct slice bytes);
+must_check enum err snap_writer_finish(struct snap_writer *w); // in place and durable
+void snap_writer_abort(struct snap_writer *w);                 // removes what there is
+
+// The whole thing at once, before the loop. *bytes: the file's size.
+must_check enum err snapshot_write_now(struct env *env, const struct disk_config *cfg,
+                                       const char *dir, struct tree *tree, uint64_t *bytes);
+
+enum snap_state { SNAP_IDLE, SNAP_WALKING, SNAP_CLOSING, SNAP_FAILED };
+
+struct snap_job {
+    struct env_job job;
+    struct snap_writer writer;
+    struct buf bytes;
+    bool first, last;
+    enum err err;
+};
+
+struct snapshot {
+    struct env *env;
+    const struct disk_config *cfg;
+    const char *dir;
+    enum snap_state state;
+    bool busy; // the job is in flight
+    bool walked;
+    struct snap_job job;
+    struct walk_info info;
+    struct mono retry_at; // after a failure
+    int failures;         // in a row
+    int64_t count, errors, last_zxid, last_wall_ms, last_bytes;
+};
+
+void snapshot_init(struct snapshot *s, struct env *env, const struct disk_config *cfg,
+                   const char *dir, int64_t last_zxid);
+void snapshot_fini(struct snapshot *s);
+// Cancels the walk of one that failed.
+void snapshot_settle(struct snapshot *s, struct tree *tree);
+// In how many ms one may be begun: 0 now, -1 not while one is running.
+int64_t snapshot_wait_ms(const struct snapshot *s, struct mono now);
+void snapshot_begin(struct snapshot *s, struct tree *tree);
+// Walks a slice and hands bytes over. lane_free: no other background job is in flight. True: call
+// again soon, there is more to walk.
+bool snapshot_turn(struct snapshot *s, struct tree *tree, bool lane_free);
+// True: a snapshot is in place, s->last_zxid.
+bool snapshot_on_job(struct snapshot *s);
