@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // struct config: all settings of a server, from Apache's zoo.cfg format, command line and defaults.
-// The table is config.def: key, second name, type, default, range, help. Text in, struct out; reading
-// the file is the caller's matter.
+// The table is config.def: key, second name, type, default, range, help. Text in, struct out;
+// reading the file is the caller's matter.
 //
 //   config_init -> config_parse (the file) -> config_set (the command line) -> config_finish -> use
 //
@@ -19,26 +19,27 @@
 #include "base/slice.h"
 
 struct config {
-#define CONFIG_C_MS       int64_t
-#define CONFIG_C_KB       int64_t
-#define CONFIG_C_BYTES    int64_t
-#define CONFIG_C_COUNT    int64_t
-#define CONFIG_C_PORT     int64_t
-#define CONFIG_C_INTERVAL int64_t
-#define CONFIG_C_BOOL     bool
-#define CONFIG_C_TEXT     char *
-#define CONFIG_C_CHOICE   char *
+#define CONFIG_C_MS                                          int64_t
+#define CONFIG_C_KB                                          int64_t
+#define CONFIG_C_BYTES                                       int64_t
+#define CONFIG_C_COUNT                                       int64_t
+#define CONFIG_C_PORT                                        int64_t
+#define CONFIG_C_INTERVAL                                    int64_t
+#define CONFIG_C_BOOL                                        bool
+#define CONFIG_C_TEXT                                        char *
+#define CONFIG_C_CHOICE                                      char *
 #define CONFIG(type, field, key, alias, def, min, max, help) CONFIG_C_##type field;
 #include "node/config.def"
-    size_t servers_n; // server.N lines seen: more than one is an ensemble, which is refused
-    struct buf later; // "key=value (feature), ..." of what was set and is not supported yet
+    size_t servers_n;  // server.N lines seen: more than one is an ensemble, which is refused
+    struct buf later;  // "key=value (feature), ..." of what was set and is not supported yet
     struct buf refuse; // why config_finish refuses, empty if it does not
 };
 
 void config_init(struct config *c); // defaults
 void config_fini(struct config *c);
-// One setting. Key with or without "zookeeper."; value as text. ERR_NOTFOUND: unknown key, `why` names
-// the nearest known one. ERR_INVALID: `why` is "key=value: must be ...". `why` is appended to.
+// One setting. Key with or without "zookeeper."; value as text. ERR_NOTFOUND: unknown key, `why`
+// names the nearest known one. ERR_INVALID: `why` is "key=value: must be ...". `why` is appended
+// to.
 must_check enum err config_set(struct config *c, struct slice key, struct slice value,
                                struct buf *why);
 // A whole file's text, Java properties rules (#, !, =, :, blanks, continuation lines, escapes).
@@ -46,11 +47,12 @@ must_check enum err config_set(struct config *c, struct slice key, struct slice 
 // "file:line: ...". ERR_LIMIT: longer than LIMIT_CONFIG_FILE, or a line than LIMIT_CONFIG_LINE.
 must_check enum err config_parse(struct config *c, const char *name, struct slice text,
                                  struct buf *warnings, struct buf *why);
-// Checks across settings and fills what depends on others: session timeouts from tick_ms, data_log_dir
-// from data_dir, frame_extra, snap_retain (0 when purging is off, else at least 3),
-// purge_interval_ms (0: after each snapshot). ERR_INVALID: a setting is impossible; ERR_UNSUPPORTED:
-// it asks for what this version cannot do.
+// Checks across settings and fills what depends on others: session timeouts from tick_ms,
+// data_log_dir from data_dir, frame_extra, snap_retain (0 when purging is off, else at least 3),
+// purge_interval_ms (0: after each snapshot). ERR_INVALID: a setting is impossible;
+// ERR_UNSUPPORTED: it asks for what this version cannot do.
 must_check enum err config_finish(struct config *c, struct buf *warnings, struct buf *why);
 // What `conf` prints for a standalone server; the two sizes are of the files in the two folders.
 void config_fmt_conf(const struct config *c, int64_t data_bytes, int64_t log_bytes, struct buf *b);
-void config_fmt_help(struct buf *b); // every key with default and help, for --help=keys and the docs
+void config_fmt_help(
+    struct buf *b); // every key with default and help, for --help=keys and the docs
