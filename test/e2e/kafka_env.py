@@ -109,7 +109,7 @@ def fetch(home):
 
 
 class Broker:
-    """One broker process. It binds to any free port and tells ZooKeeper which, so a restart moves."""
+    """One broker process, bound to any free port: ZooKeeper knows which, a restart changes it."""
 
     def __init__(self, cluster, number):
         self.cluster, self.id = cluster, number
