@@ -365,7 +365,7 @@ static void add_later(struct config *c, struct slice key, const char *what)
 {
     struct buf entry = {0};
     buf_fmt(&entry, "%.*s (%s)", SLICE_ARG(key), what);
-    if (!memmem(c->later.p, c->later.n, entry.p, entry.n)) {
+    if (!c->later.n || !memmem(c->later.p, c->later.n, entry.p, entry.n)) {
         buf_fmt(&c->later, "%s", c->later.n ? ", " : "");
         buf_put_slice(&c->later, buf_slice(&entry));
     }
