@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
+from kazoo.retry import KazooRetry
 
 import harness
 from harness import poll_until
@@ -33,6 +34,7 @@ PACKAGE_SHA512 = ("BSqWhHmLZOTW0yJVvU96UJBWNSzFcKX1FTtIz95AnVxmKFZx8FyG2gmBHBT2e
                   "oz1Xk6NwJta+0HgsDCwtEQ==")
 CHROOT = "/kafka"
 SESSION_MS = 4000
+EYE_S = 20
 # Jars of the package that brokers and tools never load; leaving them out halves the start of a JVM.
 JARS_UNUSED = ("javadoc", "scaladoc", "sources", "-test", "jersey", "jetty", "connect", "hk2")
 LAUNCHER = ["setpriv", "--pdeathsig", "KILL"]
@@ -201,15 +203,20 @@ class Cluster:
 
     # What ZooKeeper says, seen below Kafka's chroot by a client of another family (kazoo).
 
+    def ask(self, request, path):
+        """kazoo would wait without end for a server that no longer takes its session."""
+        retry = KazooRetry(max_tries=-1, max_delay=0.5, deadline=EYE_S)
+        return retry(lambda: request(CHROOT + path).get(timeout=EYE_S))
+
     def get(self, path):
         try:
-            return self.eye.retry(self.eye.get, CHROOT + path)
+            return self.ask(self.eye.get_async, path)
         except NoNodeError:
             return None
 
     def children(self, path):
         try:
-            return self.eye.retry(self.eye.get_children, CHROOT + path)
+            return self.ask(self.eye.get_children_async, path)
         except NoNodeError:
             return []
 
