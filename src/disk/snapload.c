@@ -152,7 +152,10 @@ enum err snapshot_load(struct env *env, const char *dir, const struct disk_file 
         e = tree_load_end(tree, file->zxid);
         load->why = "its nodes do not make a tree";
     }
-    if (!e && tree && load->info.has_digest && load->info.digest_zxid >= file->zxid) {
+    // A digest at zxid 0 is Apache's "none": no transaction had been applied.
+    const struct snapfile_info *info = &load->info;
+    if (!e && tree && info->has_digest && info->digest_zxid > 0 &&
+        info->digest_zxid >= file->zxid) {
         tree_load_digest(tree, load->info.digest_zxid, load->info.digest);
     }
     unpack_free(&in.unpack);
