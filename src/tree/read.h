@@ -21,6 +21,7 @@ enum zkerr read_all_children_number(const struct tree *t, const struct auth *who
                                     struct buf *out);
 enum zkerr read_ephemerals(const struct tree *t, int64_t session, struct slice prefix,
                            struct buf *out);
-// The whole body of a multiRead request. ZK_MARSHALLINGERROR leaves the terminator Apache sends.
+// The whole body of a multiRead request. With ZK_MARSHALLINGERROR `out` may hold a terminator:
+// Apache sends it when the request begins with a write.
 enum zkerr read_multi(const struct tree *t, const struct auth *who, struct slice body,
                       struct buf *out);

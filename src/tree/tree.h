@@ -46,7 +46,9 @@ const struct acl_table *tree_acls(const struct tree *t);
 // Node of a path; 0 if there is none. "" and "/" are the root.
 uint32_t tree_find(const struct tree *t, struct slice path);
 void tree_node_stat(const struct tree *t, uint32_t node, struct node_stat *st); // wire values
-struct slice tree_node_data(const struct tree *t, uint32_t node);               // may be null
+// As a snapshot holds it: stored values. Slices as tree_node_data().
+void tree_node_stored(const struct tree *t, uint32_t node, struct data_node *d);
+struct slice tree_node_data(const struct tree *t, uint32_t node); // may be null
 int32_t tree_node_acl(const struct tree *t, uint32_t node);
 uint32_t tree_parent(const struct tree *t, uint32_t node);
 uint32_t tree_first_child(const struct tree *t, uint32_t node); // 0: none
@@ -54,6 +56,8 @@ uint32_t tree_next_sibling(const struct tree *t, uint32_t node);
 struct slice tree_node_name(const struct tree *t, uint32_t node);
 // Appends the path ("/" for the root).
 void tree_path(const struct tree *t, uint32_t node, struct buf *b);
+
+size_t tree_descendants(const struct tree *t, uint32_t node); // walks them, but for the root
 
 // Figures for srvr, mntr and the digest log.
 size_t tree_node_count(const struct tree *t); // as Apache counts: real nodes + 1

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Neighbours in a snapshot mostly share their parent, or the one is the other's parent: both cases
+// need no look-up of the parent.
+#include "tree/load.h"
+
+#include "tree/apply.h"
+#include "tree/node.h"
+#include "wire/path.h"
+
+void tree_load_begin(struct tree *t)
+{
+    tree_empty(t);
+}
+
+void tree_load_session(struct tree *t, int64_t id, int32_t timeout_ms)
+{
+    session_put(t->sessions, id, timeout_ms);
+}
+
+enum err tree_load_acl(struct tree *t, int64_t id, const struct acl_vec *v)
+{
+    if (id <= 0 || id > INT32_MAX) {
+        return ERR_UNSUPPORTED;
+    }
+    acl_table_define(t->acls, (int32_t)id, v);
+    return ERR_OK;
+}
+
+static uint32_t find_parent(struct tree *t, struct slice path)
+{
+    struct slice up = path_parent(path);
+    if (!up.p) {
+        return 0;
+    }
+    struct slice last = buf_slice(&t->load_path);
+    if (t->load_parent && last.n == up.n && memcmp(last.p, up.p, up.n) == 0) {
+        return t->load_parent;
+    }
+    t->load_parent = tree_find(t, up);
+    buf_clear(&t->load_path);
+    buf_put_slice(&t->load_path, up);
+    return t->load_parent;
+}
+
+enum err tree_load_node(struct tree *t, struct slice path, const struct data_node *d)
+{
+    uint32_t parent = 0;
+    if (path.n > 0) {
+        parent = find_parent(t, path);
+        struct slice name = path_base(path);
+        if (!parent || !name.n || node_child(t, parent, name)) {
+            return ERR_CORRUPT;
+        }
+    } else if (t->root || !path.p) {
+        return ERR_CORRUPT;
+    }
+    if (d->acl < INT32_MIN || d->acl > INT32_MAX || !owner_is_known(&t->cfg, d->ephemeral_owner)) {
+        return ERR_UNSUPPORTED;
+    }
+    struct node_init in = {
+        .data = d->data,
+        .acl = (int32_t)d->acl,
+        .owner = d->ephemeral_owner,
+        .czxid = d->czxid,
+        .mzxid = d->mzxid,
+        .pzxid = d->pzxid,
+        .ctime = d->ctime,
+        .mtime = d->mtime,
+        .version = d->version,
+        .cversion = d->cversion,
+        .aversion = d->aversion,
+    };
+    acl_table_ref(t->acls, in.acl);
+    node_create(t, parent, path, &in);
+    return ERR_OK;
+}
+
+enum err tree_load_end(struct tree *t, int64_t zxid)
+{
+    if (!t->root) {
+        return ERR_CORRUPT;
+    }
+    buf_fini(&t->load_path);
+    t->load_parent = 0;
+    t->zxid = zxid;
+    tree_add_config(t);
+    quota_load_end(t);
+    return ERR_OK;
+}
+
+void tree_load_digest(struct tree *t, int64_t zxid, uint64_t digest)
+{
+    if (zxid < t->zxid) {
+        return;
+    }
+    t->target = (struct digest_point){zxid, digest};
+    t->target_set = true;
+    if (zxid == t->zxid) {
+        digest_applied(t, zxid, false, 0, 0);
+    }
+}
+
+size_t tree_drop_orphans(struct tree *t)
+{
+    size_t cursor = 0, dropped = 0;
+    int64_t session;
+    struct arena a = {0};
+    struct apply_out out;
+    while (tree_ephemeral_owner_next(t, &cursor, &session)) {
+        if (session_get(t->sessions, session, NULL)) {
+            continue;
+        }
+        size_t before = t->owners.ephemerals;
+        struct txn txn = {.hdr = {.client_id = session, .zxid = t->zxid, .type = OP_CLOSE_SESSION}};
+        txn.body.type = OP_CLOSE_SESSION;
+        apply_txn(t, &txn, &a, &out);
+        dropped += before - t->owners.ephemerals;
+        arena_reset(&a);
+    }
+    arena_fini(&a);
+    return dropped;
+}
+
+void tree_replay_end(struct tree *t)
+{
+    quotas_fini(&t->quotas);
+    quotas_init(&t->quotas);
+    quota_load_end(t);
+    acl_table_purge(t->acls);
+}
