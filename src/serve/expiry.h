@@ -24,8 +24,9 @@ void expiry_touch(struct expiry *e, int64_t session, struct mono at); // unknown
 void expiry_remove(struct expiry *e, int64_t session);
 bool expiry_has(const struct expiry *e, int64_t session, int32_t *timeout_ms);
 size_t expiry_count(const struct expiry *e);
-// A session whose deadline is at or before now, each at most once per call series; false: none
-// left. It stays in the table (as due) until touched or removed.
+// A session whose deadline is at or before now; false: none left. It stays in the table until
+// touched or removed and is named again, but not before the next tick: the caller may ask in a
+// loop.
 bool expiry_due(struct expiry *e, struct mono now, int64_t *session);
 // Earliest deadline; false if there are no sessions.
 bool expiry_next(const struct expiry *e, struct mono *at);
@@ -34,3 +35,15 @@ bool expiry_next(const struct expiry *e, struct mono *at);
 void expiry_shift(struct expiry *e, int64_t ms);
 // The "Session Sets" part of `dump`.
 void expiry_fmt(const struct expiry *e, struct mono now, struct wall wall, struct buf *b);
+// The same for any title; member prints one line.
+void expiry_fmt_sets(const struct expiry *e, const char *title, struct mono now, struct wall wall,
+                     void (*member)(void *ctx, int64_t session, struct buf *b), void *ctx,
+                     struct buf *b);
+// Every session with its deadline, earliest first: expiry_count() of them. The caller frees it with
+// mem_free().
+struct expiry_point {
+    int64_t session;
+    struct mono at;
+};
+struct expiry_point *expiry_points(const struct expiry *e);
+void expiry_check(const struct expiry *e);

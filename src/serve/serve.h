@@ -108,10 +108,14 @@ struct serve *serve_new(const struct serve_config *cfg, const struct tree *tree,
                         struct serve_facts *(*facts)(void *ctx), void *facts_ctx);
 void serve_free(struct serve **s);
 
-// Outputs gathered since serve_out_clear(). The node takes submits right after each event (they
-// point into its bytes) and orders once per loop turn.
+// Outputs gathered so far. The node takes submits right after each event (they point into its
+// bytes) and orders once per loop turn; serve_submits_clear() and serve_orders_clear() say that it
+// has.
 struct serve_out *serve_out(struct serve *s);
-// The output bytes of a connection, for env_send(); and what it said is left there.
+void serve_submits_clear(struct serve *s);
+void serve_orders_clear(struct serve *s);
+// The output bytes of a connection, for env_send(); and what it said is left there. The latter may
+// let a connection go on, so it may add orders and submits.
 struct buf *serve_conn_out(struct serve *s, uint32_t conn);
 void serve_conn_unsent(struct serve *s, uint32_t conn, size_t unsent);
 
@@ -139,4 +143,11 @@ void serve_on_renewed(struct serve *s, uint64_t tag, bool alive, struct mono now
 // When the session's connection last sent anything, for expiry; false if it has no connection here.
 bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at);
 void serve_stop(struct serve *s); // no new connections; existing ones are closed
+// While false, session handshakes are closed without an answer (it starts as true).
+void serve_set_serving(struct serve *s, bool serving);
+// When serve_on_tick() has something to do next; false: never as things stand.
+bool serve_next_tick(const struct serve *s, struct mono *at);
+// What `mntr` prints, for the admin server to come; words: what a four letter word prints.
+void serve_word_fmt(struct serve *s, const char *word, struct mono now, struct wall wall,
+                    struct buf *b);
 void serve_check(const struct serve *s);

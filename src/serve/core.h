@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The inside of struct serve, shared by the files of this folder and nobody else. What each file
+// does with it:
+//
+//   serve.c    events in: connections come, go, are heard; transactions, refusals, time
+//   core.c     memory of an event, lists of outputs, the end of a connection
+//   feed.c     bytes -> frames; holding back and going on
+//   request.c  a frame -> a reply, a submit, or a place in the order
+//   watchop.c  the requests that set, check and remove watches
+//   handshake.c  ConnectRequest -> session
+//   reply.c    reply frames and their accounting
+//   notify.c   fired watches -> frames
+//   fourletter.c, mntr.c  the four letter words
+//
+// Memory handed out in submits lives until the next event: `held` keeps buffers and identity lists
+// that were replaced meanwhile, `arena` what was made.
+#pragma once
+
+#include "limits.h"
+#include "serve/auth.h"
+#include "serve/bufpool.h"
+#include "serve/conn.h"
+#include "serve/expiry.h"
+#include "serve/orphan.h"
+#include "serve/serve.h"
+#include "serve/session_id.h"
+#include "serve/throttle.h"
+#include "tree/watch.h"
+
+enum {
+    // Reads of one connection that wait behind a write. Their replies are made at one go when the
+    // write commits, so this bounds how much output one commit can make per connection.
+    CORE_QUEUED_READS_MAX = 64,
+    // Paths whose large replies were logged lately.
+    CORE_LARGE_LOGGED = 64,
+};
+
+struct large_logged {
+    uint64_t path_hash;
+    struct mono at;
+};
+
+struct serve {
+    struct serve_config cfg;
+    const struct tree *tree;
+    const struct logger *log;
+    struct serve_facts *(*facts)(void *ctx);
+    void *facts_ctx;
+    bool serving, stopped;
+    struct auth_config auth_cfg;
+    uint64_t words_enabled; // bit per row of commands.def
+
+    struct mono now; // of the event in work
+    struct wall wall;
+    struct serve_out out;
+    uint32_t turn; // counts emptied order lists
+    struct arena arena;
+    struct buf *held_bufs;
+    size_t held_bufs_n, held_bufs_cap;
+    void **held;
+    size_t held_n, held_cap;
+
+    struct conn_table conns;
+    struct slab items;                // struct order_item
+    uint32_t limit_first, limit_last; // connections that wait for throttle room
+    struct orphans orphans;
+    uint32_t next_tag;
+    struct expiry *idle; // connections by number: when to ask whether they are silent too long
+    struct session_ids ids;
+
+    struct watches *watches;
+    uint32_t *hits;
+    size_t hits_cap;
+    uint64_t trigger;
+
+    struct bufpool pool;
+    struct buf notice; // the notification frame in work
+    struct throttle throttle;
+    struct stats stats;
+    int64_t trace_mask;
+    struct large_logged large_logged[CORE_LARGE_LOGGED];
+};
+
+// core.c
+void core_order_send(struct serve *s, struct conn *c); // its `out` has bytes to go
+void core_order(struct serve *s, enum conn_order_kind kind, struct conn *c);
+struct submit *core_submit(struct serve *s, enum submit_kind kind, struct conn *c);
+struct buf *core_conn_out(struct serve *s, struct conn *c); // its output buffer, with storage
+// The end of a connection: its session, watches and requests are let go, what it was told still
+// leaves.
+void core_close(struct serve *s, struct conn *c);
+void core_let_go(struct serve *s, struct conn *c);        // the same, when it is gone already
+void core_forget_orders(struct serve *s, struct conn *c); // its number may be used again
+void core_release(struct serve *s);                       // what is held
+void core_hold(struct serve *s, void *p);                 // freed at the next event
+void core_hold_buf(struct serve *s, struct buf *b);       // takes the storage
+void core_pop(struct serve *s, struct conn *c);           // the oldest request is answered
+
+// feed.c
+void feed_bytes(struct serve *s, struct conn *c, struct slice in);
+void feed_resume(struct serve *s, struct conn *c); // tries whether it can go on
+void feed_settle(struct serve *s);                 // lets those go on that waited for throttle room
+void feed_unlink(struct serve *s, struct conn *c); // from the list of those that wait
+
+// handshake.c
+void handshake_request(struct serve *s, struct conn *c, struct slice frame);
+void handshake_answer(struct serve *s, struct conn *c, bool valid);
+
+// request.c
+// late: it waited longer than throttled_op_wait_time and is not done any more.
+void request_take(struct serve *s, struct conn *c, struct slice frame, struct mono arrived,
+                  bool late);
+void request_run_ready(struct serve *s, struct conn *c); // answers what can be, oldest first
+
+// watchop.c: each returns what the reply's header says; body and events go to the output.
+enum zkerr watchop_set(struct serve *s, struct conn *c, int32_t op, struct slice body);
+enum zkerr watchop_add(struct serve *s, struct conn *c, struct slice body, struct buf *out);
+enum zkerr watchop_check(struct serve *s, struct conn *c, struct slice body, bool remove);
+
+// notify.c
+void notify_fire(struct serve *s, int64_t zxid, const struct apply_out *out);
+// One event to one connection, not filtered; zxid -1.
+void notify_one(struct serve *s, struct conn *c, int32_t type, struct slice path);
+
+// fourletter.c
+enum { WORD_NONE = -1 };
+uint64_t word_whitelist(const char *list, bool read_only_enabled);
+int word_find(uint32_t first4); // row of commands.def
+size_t word_length(int word);   // bytes it needs to be complete
+void word_serve(struct serve *s, struct conn *c, int word, struct slice bytes);
+void mntr_fmt(struct serve *s, const struct serve_facts *f, struct buf *b);

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Events in. See core.h for who does what.
+#include "serve/core.h"
+
+#include <inttypes.h>
+
+#include "serve/reply.h"
+
+static void begin(struct serve *s, struct mono now, struct wall wall)
+{
+    core_release(s);
+    s->now = now;
+    s->wall = wall;
+}
+
+// ---- connections --------------------------------------------------------------------------------
+
+void serve_on_accept(struct serve *s, uint32_t conn, const struct net_addr *peer,
+                     const struct net_addr *local, struct mono now, struct wall wall)
+{
+    (void)local;
+    begin(s, now, wall);
+    struct conn *c = conn_add(&s->conns, conn, peer);
+    c->auth = auth_new(peer);
+    c->auth_enough = !s->cfg.enforce_auth || auth_has_scheme(c->auth, s->cfg.enforce_auth_schemes);
+    c->heard = now;
+    c->since = wall;
+    expiry_add(s->idle, conn, s->cfg.sessionless_timeout_ms, now);
+    bool room = throttle_enter(&s->throttle, peer);
+    if (!room) {
+        s->stats.connections_rejected++;
+        struct buf text = {0};
+        auth_addr_fmt(peer, &text);
+        log_warn(s->log, "too many connections (%zu, last from %.*s): closed; see maxClientCnxns",
+                 s->conns.n, SLICE_ARG(buf_slice(&text)));
+        buf_fini(&text);
+    }
+    if (!room || s->stopped) {
+        core_close(s, c);
+    }
+}
+
+void serve_on_data(struct serve *s, uint32_t conn, struct slice bytes, struct mono now,
+                   struct wall wall)
+{
+    begin(s, now, wall);
+    struct conn *c = conn_get(&s->conns, conn);
+    if (!c) {
+        return;
+    }
+    c->heard = now;
+    s->stats.bytes_received += (int64_t)bytes.n;
+    if (conn_reads(c)) {
+        feed_bytes(s, c, bytes);
+    }
+    feed_settle(s);
+}
+
+void serve_on_drained(struct serve *s, uint32_t conn, struct mono now, struct wall wall)
+{
+    begin(s, now, wall);
+    serve_conn_unsent(s, conn, 0);
+    feed_settle(s);
+}
+
+void serve_on_closed(struct serve *s, uint32_t conn)
+{
+    core_release(s);
+    struct conn *c = conn_get(&s->conns, conn);
+    if (!c) {
+        return;
+    }
+    if (c->state != CONN_CLOSING) {
+        s->stats.unsuccessful_handshakes += c->state == CONN_HANDSHAKE;
+        core_let_go(s, c);
+    }
+    core_forget_orders(s, c);
+    throttle_leave(&s->throttle, &c->peer);
+    bufpool_give(&s->pool, &c->out);
+    core_hold(s, c->auth);
+    c->auth = NULL;
+    conn_del(&s->conns, c);
+    feed_settle(s);
+}
+
+void serve_on_tick(struct serve *s, struct mono now, struct wall wall)
+{
+    begin(s, now, wall);
+    int64_t id;
+    while (expiry_due(s->idle, now, &id)) {
+        struct conn *c = conn_get(&s->conns, (uint32_t)id);
+        must(c != NULL);
+        int32_t timeout_ms = c->session ? c->timeout_ms : s->cfg.sessionless_timeout_ms;
+        if (mono_diff_ms(now, c->heard) < timeout_ms) {
+            expiry_touch(s->idle, id, c->heard);
+            continue;
+        }
+        s->stats.sessionless_expired += c->session == 0;
+        s->stats.connections_dropped++;
+        log_info(s->log, "connection %u of session 0x%" PRIx64 " silent for %d ms: closed", c->id,
+                 (uint64_t)c->session, timeout_ms);
+        core_close(s, c);
+    }
+    feed_settle(s);
+}
+
+bool serve_next_tick(const struct serve *s, struct mono *at)
+{
+    return expiry_next(s->idle, at);
+}
+
+bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at)
+{
+    const struct conn *c = conn_of_session(&s->conns, session);
+    if (c) {
+        *at = c->heard;
+    }
+    return c != NULL;
+}
+
+// ---- outcomes of what was submitted -------------------------------------------------------------
+
+static struct reply_to reply_of(const struct order_item *x)
+{
+    return (struct reply_to){.xid = x->xid, .op = x->op, .arrived = {x->arrived_ns}};
+}
+
+// The outcome of a write lies in `frame` (encoded by the caller): it leaves now if it is its turn.
+static void answer_write(struct serve *s, struct conn *c, struct order_item *x, struct slice frame,
+                         int64_t zxid)
+{
+    bool ends = x->op == OP_CLOSE_SESSION;
+    if (x != order_head(&c->order, &s->items)) {
+        order_answer(x, frame, ends);
+        return;
+    }
+    buf_put_slice(core_conn_out(s, c), frame);
+    struct reply_to to = reply_of(x);
+    reply_account(s, c, &to, zxid, frame.n);
+    core_pop(s, c);
+    if (ends) {
+        core_close(s, c);
+        return;
+    }
+    request_run_ready(s, c);
+    feed_resume(s, c);
+}
+
+static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
+                       const struct apply_result *r)
+{
+    int32_t type = txn->hdr.type;
+    struct order_item *x = order_oldest_write(&c->order, &s->items);
+    bool closes = type == OP_CLOSE_SESSION;
+    if (!x || x->xid != txn->hdr.cxid || (closes && x->op != OP_CLOSE_SESSION)) {
+        return; // the server's own, such as an expiry
+    }
+    if (r->err == ZK_SESSIONMOVED) {
+        core_close(s, c); // its client is elsewhere and needs no answer
+        return;
+    }
+    if (x == order_head(&c->order, &s->items) && !closes) {
+        struct buf *out = core_conn_out(s, c); // the common case: straight into the output
+        size_t at = out->n;
+        reply_txn_encode(out, x->xid, x->op, txn, r);
+        struct reply_to to = reply_of(x);
+        reply_account(s, c, &to, txn->hdr.zxid, out->n - at);
+        bool ends = x->op == OP_CLOSE_SESSION;
+        core_pop(s, c);
+        if (ends) {
+            core_close(s, c);
+            return;
+        }
+        if (c->order.n) {
+            request_run_ready(s, c);
+        }
+        feed_resume(s, c);
+        return;
+    }
+    struct buf frame = {0};
+    reply_txn_encode(&frame, x->xid, x->op, txn, r);
+    answer_write(s, c, x, buf_slice(&frame), txn->hdr.zxid);
+    buf_fini(&frame);
+}
+
+void serve_on_commit(struct serve *s, const struct txn *txn, const struct apply_out *out,
+                     struct mono now, struct wall wall)
+{
+    begin(s, now, wall);
+    s->stats.commits++;
+    if (out->fired_n) {
+        notify_fire(s, txn->hdr.zxid, out);
+    }
+    int64_t session = txn->hdr.client_id;
+    struct conn *c = conn_of_session(&s->conns, session);
+    if (orphan_take(&s->orphans, &s->items, session, txn->hdr.cxid)) {
+        c = txn->hdr.type == OP_CLOSE_SESSION ? c : NULL;
+    } else if (c && c->state == CONN_HANDSHAKE) {
+        if (txn->hdr.type == OP_CREATE_SESSION && !c->renew_tag) {
+            handshake_answer(s, c, true);
+        }
+    } else if (c) {
+        answer_txn(s, c, txn, &out->result);
+    }
+    if (txn->hdr.type == OP_CLOSE_SESSION) {
+        c = conn_of_session(&s->conns, session);
+        if (c && c->state == CONN_HANDSHAKE) {
+            handshake_answer(s, c, false);
+        } else if (c) {
+            core_close(s, c);
+        }
+        orphan_forget(&s->orphans, &s->items, session);
+    }
+    feed_settle(s);
+}
+
+void serve_on_refuse(struct serve *s, int64_t session, int32_t cxid, int32_t op, enum zkerr err,
+                     struct mono now, struct wall wall)
+{
+    begin(s, now, wall);
+    struct conn *c = conn_of_session(&s->conns, session);
+    if (op != OP_CREATE_SESSION && orphan_take(&s->orphans, &s->items, session, cxid)) {
+        c = NULL;
+    }
+    if (c && c->state == CONN_HANDSHAKE && op == OP_CREATE_SESSION && !c->renew_tag) {
+        s->stats.unsuccessful_handshakes++;
+        core_close(s, c); // another server, or this one later, can make the session
+    } else if (c) {
+        struct order_item *x = order_find_write(&c->order, &s->items, cxid, op);
+        if (!x && op != OP_CLOSE_SESSION) {
+            // The refused transaction's type may differ from what was asked: an error, a container.
+            x = order_oldest_write(&c->order, &s->items);
+            x = x && x->xid == cxid ? x : NULL;
+        }
+        if (x) {
+            int64_t zxid = tree_zxid(s->tree);
+            struct buf frame = {0};
+            reply_head_encode(&frame, cxid, zxid, err);
+            answer_write(s, c, x, buf_slice(&frame), zxid);
+            buf_fini(&frame);
+        }
+    }
+    feed_settle(s);
+}
+
+void serve_on_synced(struct serve *s, uint64_t tag, struct mono now, struct wall wall)
+{
+    begin(s, now, wall);
+    struct conn *c = conn_get(&s->conns, (uint32_t)(tag >> 32));
+    struct order_item *x = c ? order_find_sync(&c->order, &s->items, (uint32_t)tag) : NULL;
+    if (x) {
+        struct buf frame = {0};
+        int64_t zxid = tree_zxid(s->tree);
+        reply_head_encode(&frame, x->xid, zxid, ZK_OK);
+        buf_put(&frame, x->bytes, x->bytes_n); // the path as it came
+        be32_put(frame.p, (uint32_t)(frame.n - 4));
+        answer_write(s, c, x, buf_slice(&frame), zxid);
+        buf_fini(&frame);
+    }
+    feed_settle(s);
+}
+
+void serve_on_renewed(struct serve *s, uint64_t tag, bool alive, struct mono now, struct wall wall)
+{
+    begin(s, now, wall);
+    struct conn *c = conn_get(&s->conns, (uint32_t)(tag >> 32));
+    if (c && c->state == CONN_HANDSHAKE && c->renew_tag == (uint32_t)tag) {
+        handshake_answer(s, c, alive);
+    }
+    feed_settle(s);
+}
+
+// ---- life ---------------------------------------------------------------------------------------
+
+static void init_auth(struct serve *s)
+{
+    const struct tree_config *t = tree_config(s->tree);
+    s->auth_cfg = (struct auth_config){.digest_enabled = t->acl.digest_enabled,
+                                       .digest_alg = s->cfg.digest_alg,
+                                       .super_digest = s->cfg.super_digest,
+                                       .ensemble_name = s->cfg.ensemble_auth_name,
+                                       .bytes_max = s->cfg.frame_max};
+}
+
+struct serve *serve_new(const struct serve_config *cfg, const struct tree *tree,
+                        const struct logger *log, struct wall now,
+                        struct serve_facts *(*facts)(void *ctx), void *facts_ctx)
+{
+    must(cfg->sessionless_timeout_ms > 0);
+    must(cfg->session_min_ms <= cfg->session_max_ms);
+    struct serve *s = mem_zalloc(sizeof(*s));
+    s->cfg = *cfg;
+    s->tree = tree;
+    s->log = log;
+    s->facts = facts;
+    s->facts_ctx = facts_ctx;
+    s->serving = true;
+    s->turn = 1;
+    s->trigger = 1;
+    s->trace_mask = 306; // Apache's default
+    init_auth(s);
+    s->words_enabled = word_whitelist(cfg->fourletter_whitelist, cfg->read_only_enabled);
+    conn_table_init(&s->conns, cfg->seed ^ 1);
+    order_slab_init(&s->items);
+    orphans_init(&s->orphans);
+    s->idle = expiry_new(cfg->sessionless_timeout_ms, cfg->seed ^ 2);
+    session_ids_init(&s->ids, cfg->server_id, now);
+    s->watches = watches_new(cfg->seed ^ 3);
+    throttle_init(&s->throttle,
+                  &(struct throttle_config){.per_addr_max = cfg->client_cnxns_max,
+                                            .conns_max = cfg->cnxns_max,
+                                            .in_process_max = cfg->outstanding_max,
+                                            .queue_max = cfg->throttle_max_requests,
+                                            .large_threshold = cfg->large_request_threshold,
+                                            .large_max = cfg->large_request_max_bytes,
+                                            .tokens_max = cfg->connection_tokens,
+                                            .token_fill_ms = cfg->connection_token_fill_ms,
+                                            .token_fill_count = cfg->connection_token_fill_count},
+                  cfg->seed ^ 4);
+    stats_init(&s->stats);
+    return s;
+}
+
+void serve_free(struct serve **sp)
+{
+    struct serve *s = *sp;
+    if (!s) {
+        return;
+    }
+    for (size_t i = 0; i < s->conns.by_id_n; i++) {
+        serve_on_closed(s, (uint32_t)i);
+    }
+    must(s->throttle.in_process == 0);
+    s->out.submits_n = 0;
+    core_release(s);
+    orphans_fini(&s->orphans, &s->items);
+    conn_table_fini(&s->conns);
+    slab_fini(&s->items);
+    expiry_free(&s->idle);
+    watches_free(&s->watches);
+    throttle_fini(&s->throttle);
+    bufpool_fini(&s->pool);
+    buf_fini(&s->notice);
+    arena_fini(&s->arena);
+    mem_free(s->hits);
+    mem_free(s->held);
+    mem_free(s->held_bufs);
+    mem_free(s->out.submits);
+    mem_free(s->out.orders);
+    mem_free(s);
+    *sp = NULL;
+}
+
+void serve_stop(struct serve *s)
+{
+    s->stopped = true;
+    for (size_t i = 0; i < s->conns.by_id_n; i++) {
+        struct conn *c = conn_get(&s->conns, (uint32_t)i);
+        if (c) {
+            core_close(s, c);
+        }
+    }
+}
+
+void serve_set_serving(struct serve *s, bool serving)
+{
+    s->serving = serving;
+}
+
+void serve_check(const struct serve *s)
+{
+    conn_table_check(&s->conns);
+    throttle_check(&s->throttle);
+    expiry_check(s->idle);
+    must(s->throttle.conns == s->conns.n);
+    int64_t in_process = 0;
+    for (size_t i = 0; i < s->conns.by_id_n; i++) {
+        const struct conn *c = conn_get(&s->conns, (uint32_t)i);
+        if (!c) {
+            continue;
+        }
+        order_check(&c->order, &s->items);
+        in_process += c->order.n;
+        must(c->order.reads <= CORE_QUEUED_READS_MAX);
+        must(!c->paused || c->stalled || !conn_reads(c));
+        must(!c->queued || c->stalled);
+        must((c->state == CONN_CLOSING) != expiry_has(s->idle, c->id, NULL));
+        // What can be answered was, unless its output is full.
+        must(!order_is_ready(&c->order, &s->items) ||
+             c->out.n + c->unsent > LIMIT_CONN_UNSENT_PAUSE);
+    }
+    must(in_process == s->throttle.in_process);
+    watches_check(s->watches);
+}
