@@ -24,13 +24,13 @@
 static const char *const LOGS[] = {"log.100000001", "log.10000000e", "log.100000026",
                                    "log.100000034", NULL};
 
-static void plant(struct kit *k, const char *dir, const char *name)
+static void plant(struct dkit *k, const char *dir, const char *name)
 {
     char from[256], to[256];
     snprintf(from, sizeof(from), GOLDEN "%s%s", dir, name);
-    snprintf(to, sizeof(to), KIT_V2 "/%s", name);
+    snprintf(to, sizeof(to), DKIT_V2 "/%s", name);
     struct buf b = {0};
-    kit_read_file(from, &b);
+    dkit_read_file(from, &b);
     assert_true(b.n > 0);
     fake_env_plant(k->f, to, buf_slice(&b));
     buf_fini(&b);
@@ -51,15 +51,15 @@ static void expect_lines(const char *what, const char *got, const char *want)
     }
 }
 
-static void expect_tree(struct kit *k, const char *dir)
+static void expect_tree(struct dkit *k, const char *dir)
 {
     char path[256];
     snprintf(path, sizeof(path), GOLDEN "%stree.txt", dir);
     struct buf want = {0}, got = {0};
-    kit_read_file(path, &want);
+    dkit_read_file(path, &want);
     assert_true(want.n > 0);
     buf_put_u8(&want, 0);
-    kit_dump(k->tree, &got);
+    dkit_dump(k->tree, &got);
     expect_lines(dir, (const char *)got.p, (const char *)want.p);
     tree_check(k->tree);
     if (tree_digest_mismatches(k->tree) != 0) {
@@ -72,21 +72,21 @@ static void expect_tree(struct kit *k, const char *dir)
 // Restores from a directory's files, twice: the second start must find what the first left.
 static void restore(const char *dir, const char *snapshot, const char *const *logs)
 {
-    struct kit k;
-    kit_init(&k, 1);
+    struct dkit k;
+    dkit_init(&k, 1);
     plant(&k, dir, snapshot);
     for (; *logs; logs++) {
         plant(&k, dir, *logs);
     }
     for (int i = 0; i < 2; i++) {
-        if (kit_open(&k)) {
+        if (dkit_open(&k)) {
             fail_msg("%s%s: %.*s", dir, snapshot, (int)k.f->log.n, (const char *)k.f->log.p);
         }
         expect_tree(&k, dir);
-        kit_close(&k);
+        dkit_close(&k);
         fake_env_reboot(k.f, true);
     }
-    kit_fini(&k);
+    dkit_fini(&k);
 }
 
 static void every_snapshot_with_the_logs(void **state)
@@ -123,22 +123,22 @@ static void snapshots_of_every_version(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(VARIANTS) / sizeof(VARIANTS[0]); i++) {
-        struct kit k;
-        kit_init(&k, 1);
+        struct dkit k;
+        dkit_init(&k, 1);
         plant(&k, VARIANTS[i].dir, VARIANTS[i].name);
-        if (kit_open(&k)) {
+        if (dkit_open(&k)) {
             fail_msg("%s: %.*s", VARIANTS[i].dir, (int)k.f->log.n, (const char *)k.f->log.p);
         }
         expect_tree(&k, "");
-        kit_fini(&k);
+        dkit_fini(&k);
     }
 }
 
 static void a_directory_with_all_of_it(void **state)
 {
     (void)state;
-    struct kit k;
-    kit_init(&k, 1);
+    struct dkit k;
+    dkit_init(&k, 1);
     plant(&k, "", "snapshot.0");
     plant(&k, "", "snapshot.10000000c");
     plant(&k, "", "snapshot.100000024");
@@ -146,13 +146,13 @@ static void a_directory_with_all_of_it(void **state)
     for (size_t i = 0; LOGS[i]; i++) {
         plant(&k, "", LOGS[i]);
     }
-    assert_int_equal(kit_open(&k), ERR_OK);
+    assert_int_equal(dkit_open(&k), ERR_OK);
     expect_tree(&k, "");
     struct disk_stats s;
     disk_get_stats(k.disk, &s);
     assert_int_equal(s.last_snap_zxid, 0x100000032);
     assert_int_equal(s.recovered_txns, 7);
-    kit_fini(&k);
+    dkit_fini(&k);
 }
 
 // ---- records -----------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ static int reencode(const char *name)
     snprintf(path, sizeof(path), GOLDEN "%s", name);
     struct buf file = {0}, again = {0}, framed = {0};
     struct arena a = {0};
-    kit_read_file(path, &file);
+    dkit_read_file(path, &file);
     assert_true(file.n > 16);
     assert_int_equal(logfile_check_header(buf_slice(&file)), ERR_OK);
     logfile_put_header(&framed);
@@ -267,16 +267,16 @@ static void take_records(struct slice file, struct records *r)
 static void our_snapshot_has_their_records(void **state)
 {
     (void)state;
-    struct kit k;
-    kit_init(&k, 1);
+    struct dkit k;
+    dkit_init(&k, 1);
     plant(&k, "variants/3.9.5/", "snapshot.100000039");
     struct buf theirs = {0};
-    kit_read_file(GOLDEN "variants/3.9.5/snapshot.100000039", &theirs);
-    assert_int_equal(kit_open(&k), ERR_OK);
+    dkit_read_file(GOLDEN "variants/3.9.5/snapshot.100000039", &theirs);
+    assert_int_equal(dkit_open(&k), ERR_OK);
     disk_snapshot_soon(k.disk);
-    kit_settle(&k);
+    dkit_settle(&k);
     assert_int_equal(k.snapped, 1);
-    struct slice ours = fake_env_peek(k.f, KIT_V2 "/snapshot.100000039");
+    struct slice ours = fake_env_peek(k.f, DKIT_V2 "/snapshot.100000039");
     assert_int_equal(ours.n, theirs.n);
     struct records a, b;
     take_records(ours, &a);
@@ -293,7 +293,7 @@ static void our_snapshot_has_their_records(void **state)
     assert_memory_equal(ours.p + ours.n - 54, theirs.p + theirs.n - 54, 20);
     assert_memory_equal(ours.p + ours.n - 21, theirs.p + theirs.n - 21, 8);
     buf_fini(&theirs);
-    kit_fini(&k);
+    dkit_fini(&k);
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 #include "tree/apply.h"
 #include "tree/walk.h"
 
-struct tree *kit_tree(const struct logger *log)
+struct tree *dkit_tree(const struct logger *log)
 {
     struct tree_config tc = {.extended_types = true,
                              .digest_enabled = true,
@@ -21,11 +21,11 @@ struct tree *kit_tree(const struct logger *log)
     return tree_new(&tc, log);
 }
 
-void kit_init(struct kit *k, uint64_t seed)
+void dkit_init(struct dkit *k, uint64_t seed)
 {
-    *k = (struct kit){.f = fake_env_new(seed)};
-    k->cfg = (struct disk_config){.data_dir = KIT_DIR,
-                                  .data_log_dir = KIT_DIR,
+    *k = (struct dkit){.f = fake_env_new(seed)};
+    k->cfg = (struct disk_config){.data_dir = DKIT_DIR,
+                                  .data_log_dir = DKIT_DIR,
                                   .prealloc_bytes = 4096,
                                   .snap_count = 1000000,
                                   .snap_retain = 3,
@@ -35,7 +35,7 @@ void kit_init(struct kit *k, uint64_t seed)
                                   .bytes_max = 1 << 20};
 }
 
-static void drop_entries(struct kit *k, size_t n)
+static void drop_entries(struct dkit *k, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         buf_fini(&k->entries[i]);
@@ -44,17 +44,17 @@ static void drop_entries(struct kit *k, size_t n)
     k->entries_n -= n;
 }
 
-void kit_fini(struct kit *k)
+void dkit_fini(struct dkit *k)
 {
-    kit_close(k);
+    dkit_close(k);
     mem_free(k->entries);
     fake_env_free(&k->f);
 }
 
-enum err kit_open(struct kit *k)
+enum err dkit_open(struct dkit *k)
 {
     must(!k->disk);
-    k->tree = kit_tree(&k->f->env.log);
+    k->tree = dkit_tree(&k->f->env.log);
     enum err e = disk_open(&k->f->env, &k->cfg, k->tree, &k->disk);
     if (e) {
         tree_free(&k->tree);
@@ -64,14 +64,14 @@ enum err kit_open(struct kit *k)
     return ERR_OK;
 }
 
-void kit_close(struct kit *k)
+void dkit_close(struct dkit *k)
 {
     if (!k->disk) {
         return;
     }
     while (!disk_idle(k->disk)) {
         disk_flush(k->disk);
-        must(kit_job(k, ENV_LANE_LOG) | kit_job(k, ENV_LANE_BACKGROUND));
+        must(dkit_job(k, ENV_LANE_LOG) | dkit_job(k, ENV_LANE_BACKGROUND));
     }
     disk_free(&k->disk);
     tree_free(&k->tree);
@@ -83,7 +83,7 @@ void kit_close(struct kit *k)
 static struct acl open_acl[] = {{PERM_ALL, {SLICE_LIT("world"), SLICE_LIT("anyone")}}};
 static struct acl read_acl_list[] = {{PERM_READ, {SLICE_LIT("world"), SLICE_LIT("anyone")}}};
 
-void kit_entry(struct buf *b, int64_t zxid)
+void dkit_entry(struct buf *b, int64_t zxid)
 {
     char path[64], data[512];
     // Every third zxid sets the node that the one before made.
@@ -106,10 +106,10 @@ void kit_entry(struct buf *b, int64_t zxid)
     txn_encode(b, &t);
 }
 
-bool kit_append(struct kit *k)
+bool dkit_append(struct dkit *k)
 {
     struct buf b = {0};
-    kit_entry(&b, k->appended + 1);
+    dkit_entry(&b, k->appended + 1);
     if (!disk_append(k->disk, buf_slice(&b), k->appended + 1)) {
         buf_fini(&b);
         return false;
@@ -120,7 +120,7 @@ bool kit_append(struct kit *k)
     return true;
 }
 
-static void apply_logged(struct kit *k, int64_t zxid)
+static void apply_logged(struct dkit *k, int64_t zxid)
 {
     struct arena a = {0};
     size_t n = (size_t)(zxid - k->logged);
@@ -137,7 +137,7 @@ static void apply_logged(struct kit *k, int64_t zxid)
     must(tree_zxid(k->tree) == zxid);
 }
 
-static void on_event(struct kit *k, const struct disk_event *ev)
+static void on_event(struct dkit *k, const struct disk_event *ev)
 {
     switch (ev->type) {
     case DISK_LOGGED:
@@ -161,7 +161,7 @@ static void on_event(struct kit *k, const struct disk_event *ev)
     }
 }
 
-bool kit_job(struct kit *k, enum env_lane lane)
+bool dkit_job(struct dkit *k, enum env_lane lane)
 {
     struct env_job *job = fake_env_run(k->f, lane);
     if (!job) {
@@ -175,30 +175,30 @@ bool kit_job(struct kit *k, enum env_lane lane)
     return true;
 }
 
-void kit_turn(struct kit *k)
+void dkit_turn(struct dkit *k)
 {
     disk_flush(k->disk);
     k->wait_ms = disk_turn(k->disk, k->tree, k->f->env.now);
 }
 
-void kit_settle(struct kit *k)
+void dkit_settle(struct dkit *k)
 {
     do {
-        kit_turn(k);
-    } while (kit_job(k, ENV_LANE_LOG) | kit_job(k, ENV_LANE_BACKGROUND) || k->wait_ms == 0);
+        dkit_turn(k);
+    } while (dkit_job(k, ENV_LANE_LOG) | dkit_job(k, ENV_LANE_BACKGROUND) || k->wait_ms == 0);
 }
 
-void kit_append_n(struct kit *k, int n)
+void dkit_append_n(struct dkit *k, int n)
 {
     for (int i = 0; i < n; i++) {
-        must(kit_append(k));
-        kit_settle(k);
+        must(dkit_append(k));
+        dkit_settle(k);
     }
 }
 
 // ---- a tree as text --------------------------------------------------------------------------
 
-void kit_snapshot(struct tree *t, struct buf *out)
+void dkit_snapshot(struct tree *t, struct buf *out)
 {
     struct walk_info info;
     struct buf b = {0};
@@ -254,11 +254,11 @@ static void fmt_node(struct buf *b, const struct tree *t, const struct snapfile_
             n->aversion, (uint64_t)n->ephemeral_owner, (uint64_t)n->pzxid);
 }
 
-void kit_dump(struct tree *t, struct buf *out)
+void dkit_dump(struct tree *t, struct buf *out)
 {
     struct buf snap = {0}, line = {0};
     struct lines ls = {0};
-    kit_snapshot(t, &snap);
+    dkit_snapshot(t, &snap);
     struct snapfile_parser p;
     struct snapfile_value v;
     snapfile_init(&p, INT32_MAX);
@@ -289,7 +289,7 @@ void kit_dump(struct tree *t, struct buf *out)
     buf_fini(&line);
 }
 
-void kit_read_file(const char *path, struct buf *out)
+void dkit_read_file(const char *path, struct buf *out)
 {
     FILE *file = fopen(path, "rb");
     if (!file) {

@@ -7,10 +7,10 @@
 #include "disk/disk.h"
 #include "test/support/fake_env.h"
 
-#define KIT_DIR "/data"
-#define KIT_V2  "/data/version-2"
+#define DKIT_DIR "/data"
+#define DKIT_V2  "/data/version-2"
 
-struct kit {
+struct dkit {
     struct fake_env *f;
     struct disk_config cfg;
     struct disk *disk; // NULL: closed
@@ -22,26 +22,26 @@ struct kit {
     int64_t wait_ms;                  // what the last disk_turn wanted
 };
 
-void kit_init(struct kit *k, uint64_t seed); // small preallocation, snapshots only when asked
-void kit_fini(struct kit *k);
-enum err kit_open(struct kit *k);                // a new tree
-void kit_close(struct kit *k);                   // runs what is in flight
-struct tree *kit_tree(const struct logger *log); // a fresh one
+void dkit_init(struct dkit *k, uint64_t seed); // small preallocation, snapshots only when asked
+void dkit_fini(struct dkit *k);
+enum err dkit_open(struct dkit *k);               // a new tree
+void dkit_close(struct dkit *k);                  // runs what is in flight
+struct tree *dkit_tree(const struct logger *log); // a fresh one
 
 // The transaction that the tests give to a zxid: creates and sets of a few hundred bytes.
-void kit_entry(struct buf *b, int64_t zxid);
-bool kit_append(struct kit *k); // the next one
+void dkit_entry(struct buf *b, int64_t zxid);
+bool dkit_append(struct dkit *k); // the next one
 // Runs one job of a lane and handles it, applying what became durable. False: there was none.
-bool kit_job(struct kit *k, enum env_lane lane);
-void kit_turn(struct kit *k);
+bool dkit_job(struct dkit *k, enum env_lane lane);
+void dkit_turn(struct dkit *k);
 // Flush, jobs and turns until nothing is in flight.
-void kit_settle(struct kit *k);
-void kit_append_n(struct kit *k, int n); // each durable by itself
+void dkit_settle(struct dkit *k);
+void dkit_append_n(struct dkit *k, int n); // each durable by itself
 
 // Every node with what is stored of it, ACL lists, sessions, zxid and digest; sorted.
 // NUL-terminated.
-void kit_dump(struct tree *t, struct buf *out);
+void dkit_dump(struct tree *t, struct buf *out);
 // A snapshot file's bytes of a tree, without compression and sections.
-void kit_snapshot(struct tree *t, struct buf *out);
+void dkit_snapshot(struct tree *t, struct buf *out);
 // Content of a file of the repository; null if it is not there.
-void kit_read_file(const char *path, struct buf *out);
+void dkit_read_file(const char *path, struct buf *out);
