@@ -16,6 +16,10 @@ not what we wish (packages zookeeper libzookeeper-java default-jre-headless):
 
     REEVE_E2E_SERVER=apache /usr/bin/python3 -m pytest test/e2e
 
+More settings: REEVE_E2E_PORTS=24000-31999 (where servers listen), REEVE_E2E_SEEDS=0-2 (of
+test_differential.py), REEVE_E2E_SANITIZED=1 (REEVE_BIN is an ASan build: wider memory bounds),
+REEVE_JAVA_DIR=/usr/share/java (where Debian puts the jars).
+
 Packages the ring wants: python3-pytest python3-kazoo zookeeper libzookeeper-java
 libzookeeper-mt-dev default-jdk-headless gcc. A missing one fails the tests that need it;
 it never skips them silently.

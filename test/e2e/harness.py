@@ -47,6 +47,8 @@ DEFAULTS = {
 }
 
 START_TIMEOUT_S = 30
+# A sanitizer keeps freed memory aside and is slower: bounds of memory are wider by this.
+MEMORY_FACTOR = 20 if os.environ.get("REEVE_E2E_SANITIZED") else 1
 STOP_TIMEOUT_S = 15
 
 # Ports below the range from which the kernel takes source ports: a client that tries a dead
@@ -160,6 +162,8 @@ class Server:
 
     def start(self, wait=True, env=None, preexec_fn=None):
         assert self.proc is None, "already running"
+        why = missing_tools(self.kind)
+        assert why is None, why
         full_env = dict(os.environ)
         # A sanitizer build must say so by its exit code, not by a report nobody reads.
         full_env.setdefault("ASAN_OPTIONS", "abort_on_error=1")
@@ -283,9 +287,9 @@ class Server:
                 shutil.copy(path, os.path.join(self.version_dir, name))
 
 
-def missing_tools():
-    """Why the chosen server cannot run here, or None."""
-    if KIND == "apache":
+def missing_tools(kind=KIND):
+    """Why a server of this kind cannot run here, or None."""
+    if kind == "apache":
         if not shutil.which("java"):
             return "java is not installed"
         if not os.path.exists(os.path.join(JAVA_DIR, "zookeeper.jar")):

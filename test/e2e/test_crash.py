@@ -297,7 +297,8 @@ class SmallDisk:
         self.path = str(path)
         os.makedirs(self.path, exist_ok=True)
         user = [] if os.geteuid() == 0 else ["--map-root-user", "--user"]
-        script = f"mount -t tmpfs -o size={size_kb}k tmpfs {self.path} && echo ready && exec sleep inf"
+        script = (f"mount -t tmpfs -o size={size_kb}k tmpfs {self.path} && echo ready"
+                  " && exec sleep inf")
         self.holder = subprocess.Popen(["unshare", *user, "--mount", "sh", "-c", script],
                                        stdout=subprocess.PIPE, text=True)
         assert self.holder.stdout.readline() == "ready\n", "cannot make a mount namespace"

@@ -258,7 +258,7 @@ def check_golden(server, tree):
 
 
 def standalone_on(make_server, *folders, only=None):
-    """A server that starts on copies of golden files; Apache snapshots at start, so a copy it is."""
+    """A server that will start on a copy of golden files."""
     server = make_server(dict(CONFIG, tickTime=10000), start=False)
     for folder in folders:
         server.load_directory(os.path.join(DISK, folder))

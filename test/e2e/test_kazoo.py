@@ -336,7 +336,8 @@ def test_lock_of_a_dead_holder_is_released(clients, root):
 
 def test_read_and_write_locks(clients, root):
     one, two, three = clients(), clients(), clients()
-    r1, r2, w = one.ReadLock(root + "/rw"), two.ReadLock(root + "/rw"), three.WriteLock(root + "/rw")
+    path = root + "/rw"
+    r1, r2, w = one.ReadLock(path), two.ReadLock(path), three.WriteLock(path)
     assert r1.acquire(timeout=WAIT_S) and r2.acquire(timeout=WAIT_S)
     assert not w.acquire(blocking=False)
     r1.release()

@@ -243,7 +243,8 @@ def test_set_watches_catches_up(connect, root):
     writer.create(root + "/new")
     got = set_watches(
         watcher, zxid, data=[root + "/same", root + "/changed", root + "/gone"],
-        exist=[root + "/new", root + "/never"], child=[root + "/kids", root + "/quiet", root + "/gone"])
+        exist=[root + "/new", root + "/never"],
+        child=[root + "/kids", root + "/quiet", root + "/gone"])
     assert got == [(-1, CHANGED, root + "/changed"), (-1, DELETED, root + "/gone"),
                    (-1, CREATED, root + "/new"), (-1, CHILDREN, root + "/kids"),
                    (-1, DELETED, root + "/gone")]

@@ -359,14 +359,16 @@ class Conn:
         return reply.zxid
 
     def create(self, path, data=b"", acls=OPEN_ACL, flags=0):
-        r = Reader(self.must(CREATE, create_request(path, data, acls, flags), f"create {path}").body)
+        request = create_request(path, data, acls, flags)
+        r = Reader(self.must(CREATE, request, f"create {path}").body)
         name = r.ustr()
         r.end()
         return name
 
     def create2(self, path, data=b"", acls=OPEN_ACL, flags=0, ttl=None):
         op = CREATE_TTL if ttl is not None else CREATE_CONTAINER if flags == CONTAINER else CREATE2
-        r = Reader(self.must(op, create_request(path, data, acls, flags, ttl), f"create {path}").body)
+        request = create_request(path, data, acls, flags, ttl)
+        r = Reader(self.must(op, request, f"create {path}").body)
         out = r.ustr(), r.stat()
         r.end()
         return out

@@ -187,7 +187,8 @@ public final class JavaClient {
     private void multi(String p) throws Exception {
         ZooKeeper zk = open();
         List<OpResult> results = zk.multi(Arrays.asList(
-                Op.create(p + "/a", new byte[1], ZooDefs.Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT),
+                Op.create(p + "/a", new byte[1], ZooDefs.Ids.OPEN_ACL_UNSAFE,
+                        CreateMode.PERSISTENT),
                 Op.setData(p + "/a", new byte[2], 0),
                 Op.check(p + "/a", 1),
                 Op.create(p + "/c", new byte[0], ZooDefs.Ids.OPEN_ACL_UNSAFE, CreateMode.CONTAINER),
@@ -206,7 +207,8 @@ public final class JavaClient {
             check(Arrays.equals(codes, new int[] {0, -101, -2}), Arrays.toString(codes));
         }
         check(zk.exists(p + "/b", false) == null, "rolled back");
-        results = zk.multi(Arrays.asList(Op.getData(p), Op.getChildren(p), Op.getData(p + "/none")));
+        results = zk.multi(Arrays.asList(
+                Op.getData(p), Op.getChildren(p), Op.getData(p + "/none")));
         check(results.get(0) instanceof OpResult.GetDataResult, "multiRead data");
         check(((OpResult.GetChildrenResult) results.get(1)).getChildren()
                 .equals(Collections.singletonList("c")), "multiRead children");
