@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/fault.h"
+
+#include "sim/host.h"
+#include "sim/world.h"
+
+static const char *const names[] = {
+#define FAULT(id, name) name,
+    FAULTS_LIST
+#undef FAULT
+};
+
+const char *fault_name(enum fault_kind k)
+{
+    return names[k];
+}
+
+void faults_init(struct world *w)
+{
+    struct faults *f = &w->faults;
+    f->mean_gap_ns = (int64_t)(200 + world_below(w, 4000)) * SIM_MS;
+    for (int k = 0; k < FAULTS; k++) {
+        bool on = (w->opt.faults & 1u << k) && world_chance(w, 3, 5);
+        f->weight[k] = on ? 1 + (unsigned)world_below(w, 5) : 0;
+    }
+    f->weight[FAULT_CUT] *= 3;
+    f->weight[FAULT_ERRORS] = f->weight[FAULT_ERRORS] ? 1 : 0;
+}
+
+static void later_end(struct world *w, enum fault_kind k, uint32_t host, int64_t in_ns)
+{
+    world_later(w, in_ns, (struct sched_event){.kind = SCHED_UNFAULT, .a = (uint32_t)k, .b = host});
+}
+
+static int64_t up_to(struct world *w, int64_t ms)
+{
+    return (int64_t)(1 + world_below(w, (uint64_t)ms)) * SIM_MS;
+}
+
+static uint32_t any_link(struct world *w)
+{
+    uint32_t at = (uint32_t)world_below(w, LINKS_MAX);
+    for (uint32_t i = 0; i < LINKS_MAX; i++) {
+        uint32_t k = (at + i) % LINKS_MAX;
+        if (w->net.links[k].used && w->net.links[k].host_open && w->net.links[k].client_open) {
+            return k;
+        }
+    }
+    return LINK_NONE;
+}
+
+static void strike_net(struct world *w, enum fault_kind k)
+{
+    uint32_t link = any_link(w);
+    if (link == LINK_NONE) {
+        return;
+    }
+    switch (k) {
+    case FAULT_CUT:
+        net_cut(w, link);
+        break;
+    case FAULT_FREEZE:
+        net_freeze(w, link, up_to(w, 6000));
+        break;
+    default:
+        net_client_stall(w, link, true);
+        later_end(w, FAULT_STALL, link, up_to(w, 5000));
+        break;
+    }
+}
+
+static void strike_disk(struct world *w, struct host *h, enum fault_kind k)
+{
+    switch (k) {
+    case FAULT_FULL:
+        h->full_now = true;
+        crashdisk_set_capacity(h->disk, crashdisk_used(h->disk) + world_below(w, 8000));
+        later_end(w, k, h->index, up_to(w, 6000));
+        break;
+    case FAULT_SLOW:
+        h->job_delay_ns = (int64_t)(20 + world_below(w, 300)) * SIM_MS;
+        later_end(w, k, h->index, up_to(w, 4000));
+        break;
+    case FAULT_STUCK:
+        h->stuck_until_ns = w->now_ns + up_to(w, 4000);
+        break;
+    default:
+        h->may_fail = true;
+        crashdisk_set_errors(h->disk, 10 + (uint32_t)world_below(w, 200));
+        later_end(w, k, h->index, up_to(w, 2000));
+        break;
+    }
+}
+
+static void strike_host(struct world *w, struct host *h, enum fault_kind k)
+{
+    switch (k) {
+    case FAULT_POWER:
+    case FAULT_KILL:
+        if (h->node) {
+            host_down(h, k == FAULT_POWER);
+            host_boot_later(h, up_to(w, 1500));
+        }
+        break;
+    case FAULT_POWER_IN_JOB:
+        crashdisk_crash_after(h->disk, 1 + world_below(w, 40));
+        break;
+    case FAULT_RESTART:
+        host_stop(h);
+        break;
+    case FAULT_PAUSE:
+        host_pause(h, up_to(w, 4000));
+        break;
+    case FAULT_CLOCK:
+        h->clock.wall_offset_ms += up_to(w, 20000) / SIM_MS - 10000;
+        break;
+    default:
+        strike_disk(w, h, k);
+        break;
+    }
+}
+
+void faults_strike(struct world *w)
+{
+    struct faults *f = &w->faults;
+    if (w->phase != PHASE_STORM) {
+        return;
+    }
+    unsigned sum = 0;
+    for (int k = 0; k < FAULTS; k++) {
+        sum += f->weight[k];
+    }
+    if (sum == 0) {
+        return;
+    }
+    unsigned x = (unsigned)world_below(w, sum);
+    int k = 0;
+    while (x >= f->weight[k]) {
+        x -= f->weight[k++];
+    }
+    w->fig.faults[k]++;
+    report_line(&w->report, "fault: %s", names[k]);
+    struct host *h = w->hosts[world_below(w, w->hosts_n)];
+    if (k == FAULT_CUT || k == FAULT_FREEZE || k == FAULT_STALL) {
+        strike_net(w, (enum fault_kind)k);
+    } else {
+        strike_host(w, h, (enum fault_kind)k);
+    }
+    world_later(w, world_delay(w, f->mean_gap_ns), (struct sched_event){.kind = SCHED_FAULT});
+}
+
+void faults_end(struct world *w, enum fault_kind k, uint32_t at)
+{
+    struct host *h = w->hosts[k == FAULT_STALL ? 0 : at];
+    switch (k) {
+    case FAULT_FULL:
+        crashdisk_set_capacity(h->disk, UINT64_MAX);
+        h->full_end_ns = h->full_now ? w->now_ns : h->full_end_ns;
+        h->full_now = false;
+        break;
+    case FAULT_SLOW:
+        h->job_delay_ns = 500 * 1000;
+        break;
+    case FAULT_ERRORS:
+        crashdisk_set_errors(h->disk, 0);
+        break;
+    case FAULT_STALL:
+        if (w->net.links[at].used) {
+            net_client_stall(w, at, false);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void faults_heal(struct world *w)
+{
+    w->faults.healed_ns = w->now_ns;
+    for (uint32_t i = 0; i < w->hosts_n; i++) {
+        struct host *h = w->hosts[i];
+        if (!crashdisk_is_down(h->disk)) {
+            crashdisk_crash_after(h->disk, 0);
+        }
+        faults_end(w, FAULT_FULL, i);
+        faults_end(w, FAULT_SLOW, i);
+        faults_end(w, FAULT_ERRORS, i);
+    }
+    for (uint32_t i = 0; i < LINKS_MAX; i++) {
+        faults_end(w, FAULT_STALL, i);
+    }
+}

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/host.h"
+
+#include "node/node.h"
+#include "sim/check_tree.h"
+#include "sim/client.h"
+#include "sim/tamper.h"
+#include "sim/world.h"
+
+enum { CHECK_EVERY_TURNS = 16, STOP_MAX_S = 25 };
+
+static void log_line(void *ctx, enum log_level level, const char *line)
+{
+    struct host *h = ctx;
+    if (h->w->opt.verbose_node && !h->dropping) {
+        report_line(&h->w->report, "host %u %s %s", h->index, log_level_name(level), line);
+    }
+}
+
+static void set(struct host *h, const char *key, const char *value)
+{
+    struct buf why = {0};
+    enum err e = config_set(&h->cfg, slice_str(key), slice_str(value), &why);
+    must(e == ERR_OK);
+    buf_fini(&why);
+}
+
+static void set_one_of(struct host *h, const char *key, const char *const *values, size_t n)
+{
+    set(h, key, values[world_below(h->w, n)]);
+}
+
+#define ONE_OF(...) \
+    (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+
+// Small limits, so that every rare thing happens often.
+static void configure(struct host *h)
+{
+    struct buf why = {0};
+    config_init(&h->cfg);
+    set(h, "clientPort", "2181");
+    set(h, "dataDir", "/data");
+    set_one_of(h, "dataLogDir", ONE_OF("/data", "/log"));
+    set(h, "tickTime", "500");
+    set(h, "extendedTypesEnabled", "true");
+    set(h, "4lw.commands.whitelist", "*");
+    set(h, "logLevel", "debug");
+    set(h, "znode.container.checkIntervalMs", "700");
+    set_one_of(h, "snapCount", ONE_OF("20", "100", "400", "100000"));
+    set_one_of(h, "preAllocSize", ONE_OF("1", "4", "16", "64"));
+    set_one_of(h, "txnLogSizeLimitInKb", ONE_OF("-1", "8", "64"));
+    set_one_of(h, "snapshot.compression.method", ONE_OF("", "", "gz", "snappy"));
+    set_one_of(h, "globalOutstandingLimit", ONE_OF("4", "100", "1000"));
+    set_one_of(h, "maxClientCnxns", ONE_OF("0", "60"));
+    set_one_of(h, "serializeLastProcessedZxid.enabled", ONE_OF("true", "false"));
+    enum err e = config_finish(&h->cfg, &why, &why);
+    must(e == ERR_OK);
+    buf_fini(&why);
+}
+
+struct host *host_new(struct world *w, uint32_t index)
+{
+    struct host *h = mem_zalloc(sizeof(*h));
+    h->w = w;
+    h->index = index;
+    h->disk = crashdisk_new(&w->rng);
+    h->clock.speed = w->opt.plant == PLANT_EARLY_EXPIRY ? 400 : CLOCK_TRUE_SPEED;
+    h->job_delay_ns = (int64_t)(50 + world_below(w, 4000)) * 1000;
+    crashdisk_set_lying(h->disk, w->opt.plant == PLANT_LYING_SYNC);
+    for (int i = 0; i < CONNS_MAX; i++) {
+        h->links[i] = LINK_NONE;
+    }
+    configure(h);
+    return h;
+}
+
+void host_free(struct host **hp)
+{
+    struct host *h = *hp;
+    *hp = NULL;
+    host_down(h, false);
+    crashdisk_free(&h->disk);
+    config_fini(&h->cfg);
+    mem_free(h->inbox);
+    buf_fini(&h->scratch);
+    mem_free(h);
+}
+
+// ---- inbox -----------------------------------------------------------------------------------
+
+static void turn_soon(struct host *h)
+{
+    struct world *w = h->w;
+    if (!h->turn_due && h->node) {
+        h->turn_due = true;
+        int64_t in = world_delay(w, 30 * 1000);
+        int64_t pause = h->paused_until_ns - w->now_ns;
+        world_later(w, in > pause ? in : pause,
+                    (struct sched_event){.kind = SCHED_TURN, .a = h->index, .gen = h->boot});
+    }
+}
+
+void host_post(struct host *h, struct inbox_item item)
+{
+    if (!h->node) {
+        return;
+    }
+    if (item.kind <= INBOX_CLOSED) {
+        item.gen = h->w->net.links[item.link].gen;
+    }
+    mem_grow((void **)&h->inbox, &h->inbox_cap, h->inbox_n + 1, sizeof(*h->inbox));
+    h->inbox[h->inbox_n++] = item;
+    turn_soon(h);
+}
+
+void host_pause(struct host *h, int64_t for_ns)
+{
+    int64_t until = h->w->now_ns + for_ns;
+    h->paused_total_ns += for_ns;
+    h->paused_until_ns = until > h->paused_until_ns ? until : h->paused_until_ns;
+}
+
+static struct env_event event(struct host *h, enum env_event_type type)
+{
+    return (struct env_event){.type = type, .now = h->env.now, .wall = h->env.wall};
+}
+
+bool host_accept(struct host *h, uint32_t link)
+{
+    if (!h->node || !h->listening || h->dropping) {
+        return false;
+    }
+    host_post(h, (struct inbox_item){.kind = INBOX_ACCEPT, .link = link});
+    return true;
+}
+
+static void accept_link(struct host *h, uint32_t link)
+{
+    struct link *l = &h->w->net.links[link];
+    uint32_t c = 0;
+    while (c < CONNS_MAX && h->links[c] != LINK_NONE) {
+        c++;
+    }
+    if (c == CONNS_MAX || !h->listening) {
+        net_host_died(h->w, link);
+        return;
+    }
+    h->links[c] = link;
+    l->conn = c;
+    struct env_event ev = event(h, ENV_ACCEPT);
+    ev.conn = c;
+    ev.accept.peer =
+        (struct net_addr){.family = 4, .ip = {10, 0, 0, (uint8_t)(l->client + 1)}, .port = 40000};
+    ev.accept.local = (struct net_addr){.family = 4, .ip = {10, 0, 1, 1}, .port = 2181};
+    node_step(h->node, &ev);
+    net_host_pause(h->w, link, false); // what has arrived meanwhile can be read now
+}
+
+static void read_link(struct host *h, struct link *l, uint32_t link)
+{
+    if (!l->host_open || l->host_closing || l->paused) {
+        l->told = false;
+        return;
+    }
+    struct env_event ev = event(h, l->rx.n ? ENV_DATA : ENV_CLOSED);
+    ev.conn = l->conn;
+    if (l->rx.n) {
+        buf_clear(&h->scratch);
+        net_host_read(h->w, link, &h->scratch);
+        ev.data = buf_slice(&h->scratch);
+        check_tree_heard(h->w->check, h->w, client_session(h->w->clients[l->client], link));
+        node_step(h->node, &ev);
+    } else if (l->eof) {
+        ev.closed = ERR_OK;
+        h->links[l->conn] = LINK_NONE;
+        net_host_forget(h->w, link);
+        node_step(h->node, &ev);
+    } else {
+        l->told = false;
+    }
+}
+
+static void deliver_link(struct host *h, const struct inbox_item *it)
+{
+    struct link *l = &h->w->net.links[it->link];
+    if (!l->used || l->gen != it->gen) {
+        return;
+    }
+    if (it->kind == INBOX_ACCEPT) {
+        accept_link(h, it->link);
+        return;
+    }
+    if (l->conn == LINK_NONE) {
+        return;
+    }
+    struct env_event ev = event(h, ENV_DRAINED);
+    ev.conn = l->conn;
+    switch (it->kind) {
+    case INBOX_READ:
+        read_link(h, l, it->link);
+        break;
+    case INBOX_DRAINED:
+        if (l->host_open && !l->want_drained) {
+            node_step(h->node, &ev);
+        }
+        break;
+    default:
+        ev.type = ENV_CLOSED;
+        ev.closed = it->err;
+        h->links[l->conn] = LINK_NONE;
+        net_host_forget(h->w, it->link);
+        node_step(h->node, &ev);
+        break;
+    }
+}
+
+static void deliver(struct host *h, const struct inbox_item *it)
+{
+    struct env_event ev;
+    switch (it->kind) {
+    case INBOX_TIMER:
+        ev = event(h, ENV_TIMER);
+        node_step(h->node, &ev);
+        break;
+    case INBOX_JOB:
+        ev = event(h, ENV_JOB_DONE);
+        ev.job = it->job;
+        node_step(h->node, &ev);
+        break;
+    case INBOX_STOP:
+        ev = event(h, ENV_STOP);
+        node_step(h->node, &ev);
+        break;
+    default:
+        deliver_link(h, it);
+        break;
+    }
+}
+
+static void set_time(struct host *h)
+{
+    h->env.now = clock_mono(&h->clock, h->w->now_ns);
+    h->env.wall = clock_wall(&h->clock, h->w->now_ns);
+}
+
+static void after_turn(struct host *h)
+{
+    struct world *w = h->w;
+    bool failed;
+    check_tree_follow(w->check, h);
+    if (++h->turns % CHECK_EVERY_TURNS == 0) {
+        node_check(h->node);
+    }
+    if (!node_stopped(h->node, &failed)) {
+        if (h->stopping && w->now_ns - h->stop_since_ns > STOP_MAX_S * SIM_S + h->paused_total_ns) {
+            report_fail(&w->report, "host %u was asked to stop %d s ago and has not", h->index,
+                        STOP_MAX_S);
+        }
+        return;
+    }
+    report_line(&w->report, "host %u: the server has stopped%s", h->index,
+                failed ? ", failed" : "");
+    if (failed ? !h->may_fail : !h->stopping) {
+        report_fail(&w->report, "host %u stopped by itself%s", h->index, failed ? ", failed" : "");
+    }
+    bool again = w->phase < PHASE_STOP;
+    host_down(h, false);
+    if (again) {
+        host_boot_later(h, world_delay(w, 500 * SIM_MS));
+    }
+}
+
+void host_on_turn(struct host *h)
+{
+    struct world *w = h->w;
+    h->turn_due = false;
+    if (!h->node) {
+        return;
+    }
+    if (h->paused_until_ns > w->now_ns) {
+        turn_soon(h);
+        return;
+    }
+    set_time(h);
+    w->fig.turns++;
+    size_t n = h->inbox_n;
+    if (n > 1 && world_chance(w, 1, 2)) {
+        n = 1 + (size_t)world_below(w, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct inbox_item it = h->inbox[i]; // the inbox may move while the server works
+        deliver(h, &it);
+    }
+    memmove(h->inbox, h->inbox + n, (h->inbox_n - n) * sizeof(*h->inbox));
+    h->inbox_n -= n;
+    node_turn(h->node);
+    if (h->inbox_n) {
+        turn_soon(h);
+    }
+    after_turn(h);
+}
+
+void host_on_timer(struct host *h)
+{
+    host_post(h, (struct inbox_item){.kind = INBOX_TIMER});
+}
+
+void host_stop(struct host *h)
+{
+    if (h->node && !h->stopping) {
+        report_line(&h->w->report, "host %u is asked to stop", h->index);
+        h->stopping = true;
+        h->stop_since_ns = h->w->now_ns;
+        host_post(h, (struct inbox_item){.kind = INBOX_STOP});
+    }
+}
+
+// ---- jobs ------------------------------------------------------------------------------------
+
+static int64_t job_delay(struct host *h)
+{
+    int64_t d = world_delay(h->w, h->job_delay_ns);
+    int64_t stuck = h->stuck_until_ns - h->w->now_ns;
+    return stuck > d ? stuck : d;
+}
+
+static void start_next(struct host *h, enum env_lane lane)
+{
+    struct lane *l = &h->lanes[lane];
+    l->busy = l->n > 0;
+    l->ran = false;
+    if (l->busy) {
+        world_later(
+            h->w, job_delay(h),
+            (struct sched_event){.kind = SCHED_JOB_RUN, .a = h->index, .b = lane, .gen = h->boot});
+    }
+}
+
+void host_on_job_run(struct host *h, enum env_lane lane)
+{
+    struct lane *l = &h->lanes[lane];
+    l->ran = true;
+    l->jobs[0]->run(l->jobs[0]);
+    if (crashdisk_is_down(h->disk)) {
+        report_line(&h->w->report, "host %u loses power in a disk job", h->index);
+        host_down(h, true);
+        host_boot_later(h, world_delay(h->w, 500 * SIM_MS));
+        return;
+    }
+    world_later(
+        h->w, job_delay(h),
+        (struct sched_event){.kind = SCHED_JOB_DONE, .a = h->index, .b = lane, .gen = h->boot});
+}
+
+static struct env_job *take(struct lane *l)
+{
+    struct env_job *job = l->jobs[0];
+    memmove(l->jobs, l->jobs + 1, --l->n * sizeof(l->jobs[0]));
+    return job;
+}
+
+void host_on_job_done(struct host *h, enum env_lane lane)
+{
+    struct lane *l = &h->lanes[lane];
+    if (l->busy) {
+        host_post(h, (struct inbox_item){.kind = INBOX_JOB, .job = take(l)});
+    }
+    start_next(h, lane);
+}
+
+// ---- life ------------------------------------------------------------------------------------
+
+// Ends what is unfinished, so that nothing is in flight when the node is freed.
+static void finish_jobs(struct host *h)
+{
+    struct inbox_item it = {.kind = INBOX_JOB};
+    for (size_t i = 0; i < h->inbox_n; i++) {
+        if (h->inbox[i].kind == INBOX_JOB) {
+            deliver(h, &h->inbox[i]);
+        }
+    }
+    h->inbox_n = 0;
+    for (int rounds = 0; h->lanes[0].n + h->lanes[1].n > 0; rounds++) {
+        must(rounds < 1000);
+        for (int lane = 0; lane < ENV_LANES; lane++) {
+            struct lane *l = &h->lanes[lane];
+            if (l->n == 0) {
+                continue;
+            }
+            it.job = take(l);
+            if (!l->ran) {
+                it.job->run(it.job);
+            }
+            l->ran = false;
+            deliver(h, &it);
+        }
+    }
+}
+
+void host_down(struct host *h, bool power)
+{
+    if (!h->node) {
+        return;
+    }
+    report_line(&h->w->report, "host %u goes down, %s", h->index,
+                power ? "power cut" : "process ends");
+    h->dropping = true;
+    // A process that ended by itself has nothing in flight; for the others nothing works any more.
+    crashdisk_crash_after(h->disk, 1);
+    finish_jobs(h);
+    for (uint32_t i = 0; i < LINKS_MAX; i++) {
+        const struct link *l = &h->w->net.links[i];
+        if (l->used && l->host == h->index && (l->host_open || l->conn != LINK_NONE)) {
+            net_host_died(h->w, i);
+        }
+    }
+    for (uint32_t c = 0; c < CONNS_MAX; c++) {
+        h->links[c] = LINK_NONE;
+    }
+    node_free(&h->node);
+    crashdisk_down(h->disk, power);
+    for (int lane = 0; lane < ENV_LANES; lane++) {
+        h->lanes[lane] = (struct lane){0};
+    }
+    h->boot++;
+    h->timer_gen++;
+    h->dropping = h->listening = h->turn_due = h->stopping = false;
+}
+
+void host_boot_later(struct host *h, int64_t in_ns)
+{
+    world_later(h->w, in_ns,
+                (struct sched_event){.kind = SCHED_BOOT, .a = h->index, .gen = h->boot});
+}
+
+static bool may_refuse_to_start(const struct host *h, enum err e)
+{
+    return e == ERR_CRASHED || (e == ERR_NOSPACE && h->full_now) || (e == ERR_IO && h->may_fail);
+}
+
+void host_boot(struct host *h)
+{
+    struct world *w = h->w;
+    must(!h->node);
+    crashdisk_up(h->disk);
+    if (w->faults.weight[FAULT_POWER_IN_JOB] && w->phase == PHASE_STORM && world_chance(w, 1, 6)) {
+        crashdisk_crash_after(h->disk, 1 + world_below(w, 60)); // power fails while it recovers
+    }
+    tamper_boot(h);
+    h->clock.mono_offset_ns = (int64_t)world_below(w, 1000) * SIM_S;
+    h->paused_until_ns = 0;
+    set_time(h);
+    h->booted_ns = w->now_ns;
+    h->env.ops = &host_env_ops;
+    h->env.log = (struct logger){log_line, h, LOG_DEBUG};
+    h->env.seed = rng_next(&w->rng);
+    w->fig.boots++;
+    report_line(&w->report, "host %u boots", h->index);
+    enum err e = node_new(&h->env, &h->cfg, &h->node);
+    if (e) {
+        report_line(&w->report, "host %u did not start: %s", h->index, err_text(e));
+        if (!may_refuse_to_start(h, e)) {
+            report_fail(&w->report, "host %u does not start: %s", h->index, err_text(e));
+        }
+        must(!h->node);
+        h->boot++;
+        bool power = crashdisk_is_down(h->disk);
+        crashdisk_down(h->disk, power);
+        host_boot_later(h, world_delay(w, 500 * SIM_MS));
+        return;
+    }
+    check_tree_boot(w->check, h);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// struct host: one machine: a crash disk, clocks, and at times a server process, for which it is
+// the environment (struct env). It runs the real server code: node_new, node_step, node_turn.
+//
+// What happens to the server is queued in its inbox; a turn takes some of it, in order, then ends
+// the round with node_turn. A paused process takes no turns. Jobs run at some moment between their
+// submission and their ENV_JOB_DONE, one at a time per lane.
+//
+// A machine goes down in the middle of anything: from then on every file call fails, unfinished
+// jobs end that way, their ends are delivered, and the node, whose output nobody sees any more, is
+// freed.
+#pragma once
+
+#include "env.h"
+#include "node/config.h"
+#include "sim/clock.h"
+#include "sim/crashdisk.h"
+#include "sim/net.h"
+
+enum { CONNS_MAX = 128, JOBS_MAX = 8 };
+
+// The first four are of a link.
+enum inbox_kind {
+    INBOX_ACCEPT,
+    INBOX_READ,
+    INBOX_DRAINED,
+    INBOX_CLOSED,
+    INBOX_TIMER,
+    INBOX_JOB,
+    INBOX_STOP
+};
+
+struct inbox_item {
+    enum inbox_kind kind;
+    uint32_t link;
+    uint64_t gen;
+    enum err err;
+    struct env_job *job;
+};
+
+struct lane {
+    struct env_job *jobs[JOBS_MAX];
+    uint32_t n;
+    bool busy; // jobs[0] is scheduled to run, or has run
+    bool ran;
+};
+
+struct node;
+struct world;
+
+struct host {
+    struct env env; // first: the server's pointer to its environment is the host
+    struct world *w;
+    uint32_t index;
+    struct crashdisk *disk;
+    struct clock clock;
+    struct config cfg;
+    struct node *node; // NULL: not running
+    uint64_t boot;     // generation of everything that dies with the process
+    bool dropping, listening, turn_due, stopping;
+    int64_t stop_since_ns, booted_ns;
+    int64_t paused_until_ns, paused_total_ns;
+    struct inbox_item *inbox;
+    size_t inbox_n, inbox_cap;
+    uint32_t links[CONNS_MAX]; // by connection number; LINK_NONE: free
+    struct lane lanes[ENV_LANES];
+    int64_t job_delay_ns, stuck_until_ns;
+    uint64_t timer_gen;
+    bool may_fail;       // an injected error may have stopped the server
+    bool full_now;       // its disk has a limit
+    int64_t full_end_ns; // when the last limit was lifted
+    struct buf scratch;
+    uint64_t turns;
+};
+
+struct host *host_new(struct world *w, uint32_t index);
+void host_free(struct host **h);
+void host_boot(struct host *h);
+void host_down(struct host *h, bool power);
+void host_boot_later(struct host *h, int64_t in_ns);
+void host_stop(struct host *h); // SIGTERM
+
+void host_post(struct host *h, struct inbox_item item);
+bool host_accept(struct host *h, uint32_t link); // false: nobody listens
+void host_pause(struct host *h, int64_t for_ns);
+
+// From the scheduler.
+void host_on_turn(struct host *h);
+void host_on_timer(struct host *h);
+void host_on_job_run(struct host *h, enum env_lane lane);
+void host_on_job_done(struct host *h, enum env_lane lane);
+
+extern const struct env_ops host_env_ops; // hostenv.c

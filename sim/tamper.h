@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where planted bugs act: on the bytes between server and client, and on the disk before a start.
+// Without a plant these pass everything on.
+#pragma once
+
+#include "base/buf.h"
+#include "sim/host.h"
+
+// What the server sends; returns the bytes beyond the socket's buffer.
+size_t tamper_send(struct world *w, uint32_t link, struct buf *b);
+void tamper_boot(struct host *h);
