@@ -530,7 +530,9 @@ static int bind_to(const struct net_addr *at, bool any)
 static enum err listen_failed(struct env *env, const struct net_addr *at)
 {
     int e = errno;
-    const char *hint = e == EADDRINUSE      ? "; another server runs there, take another clientPort"
+    const char *hint = e == EADDRINUSE
+                           ? "; another server runs there: stop it, or take another port with "
+                             "clientPort in zoo.cfg or --client-port"
                        : e == EADDRNOTAVAIL ? "; clientPortAddress is no address of this machine"
                        : e == EACCES        ? "; ports below 1024 need privileges"
                                             : "";
