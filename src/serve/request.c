@@ -220,6 +220,9 @@ void request_run_ready(struct serve *s, struct conn *c)
         bool ends = x->close_after;
         if (x->answered) {
             struct reply_to to = {.xid = r.xid, .op = r.op, .arrived = r.arrived};
+            if (x->as_applied) {
+                be64_put(x->bytes + 8, (uint64_t)tree_zxid(s->tree));
+            }
             buf_put_slice(core_conn_out(s, c), r.body);
             reply_account(s, c, &to, (int64_t)be64_get(r.body.p + 8), r.body.n);
         } else {

@@ -127,12 +127,14 @@ static struct reply_to reply_of(const struct order_item *x)
 }
 
 // The outcome of a write lies in `frame` (encoded by the caller): it leaves now if it is its turn.
+// as_applied: it has no zxid of its own, and must not go back behind replies before it.
 static void answer_write(struct serve *s, struct conn *c, struct order_item *x, struct slice frame,
-                         int64_t zxid)
+                         int64_t zxid, bool as_applied)
 {
     bool ends = x->op == OP_CLOSE_SESSION;
     if (x != order_head(&c->order, &s->items)) {
         order_answer(x, frame, ends);
+        x->as_applied = as_applied;
         return;
     }
     buf_put_slice(core_conn_out(s, c), frame);
@@ -180,7 +182,7 @@ static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
     }
     struct buf frame = {0};
     reply_txn_encode(&frame, x->xid, x->op, txn, r);
-    answer_write(s, c, x, buf_slice(&frame), txn->hdr.zxid);
+    answer_write(s, c, x, buf_slice(&frame), txn->hdr.zxid, false);
     buf_fini(&frame);
 }
 
@@ -237,7 +239,7 @@ void serve_on_refuse(struct serve *s, int64_t session, int32_t cxid, int32_t op,
             int64_t zxid = tree_zxid(s->tree);
             struct buf frame = {0};
             reply_head_encode(&frame, cxid, zxid, err);
-            answer_write(s, c, x, buf_slice(&frame), zxid);
+            answer_write(s, c, x, buf_slice(&frame), zxid, true);
             buf_fini(&frame);
         }
     }
@@ -255,7 +257,7 @@ void serve_on_synced(struct serve *s, uint64_t tag, struct mono now, struct wall
         reply_head_encode(&frame, x->xid, zxid, ZK_OK);
         buf_put(&frame, x->bytes, x->bytes_n); // the path as it came
         be32_put(frame.p, (uint32_t)(frame.n - 4));
-        answer_write(s, c, x, buf_slice(&frame), zxid);
+        answer_write(s, c, x, buf_slice(&frame), zxid, true);
         buf_fini(&frame);
     }
     feed_settle(s);
