@@ -200,6 +200,13 @@ static void write_stats(struct tree *t, uint32_t h, struct quota_text q)
     buf_fini(&b);
 }
 
+// Clients may write any usage: at the end of the numbers it stays.
+static int64_t plus(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? (b > 0 ? INT64_MAX : INT64_MIN) : sum;
+}
+
 static void usage_add(struct tree *t, struct slice path, int64_t bytes, int64_t count)
 {
     struct slice prefix = deepest(t, path);
@@ -211,8 +218,8 @@ static void usage_add(struct tree *t, struct slice path, int64_t bytes, int64_t 
     if (!parse(tree_node_data(t, h), &q)) {
         q.count = q.bytes = 0;
     }
-    q.count = (int64_t)((uint64_t)q.count + (uint64_t)count);
-    q.bytes = (int64_t)((uint64_t)q.bytes + (uint64_t)bytes);
+    q.count = plus(q.count, count);
+    q.bytes = plus(q.bytes, bytes);
     write_stats(t, h, q);
 }
 
@@ -324,8 +331,9 @@ bool quota_allows(const struct tree *t, struct slice path, int64_t bytes, int64_
         use.count = use.bytes = 0;
     }
     return (count == 0 ||
-            allows(t, prefix, "count", use.count + count, lim.count, lim.count_hard)) &&
-           (bytes == 0 || allows(t, prefix, "bytes", use.bytes + bytes, lim.bytes, lim.bytes_hard));
+            allows(t, prefix, "count", plus(use.count, count), lim.count, lim.count_hard)) &&
+           (bytes == 0 ||
+            allows(t, prefix, "bytes", plus(use.bytes, bytes), lim.bytes, lim.bytes_hard));
 }
 
 void quota_check(const struct tree *t)
