@@ -219,7 +219,7 @@ static void take_submits(struct node *n)
         for (size_t i = 0; i < out->submits_n; i++) {
             submit(n, &out->submits[i]);
         }
-        out->submits_n = 0;
+        serve_submits_clear(n->serve);
         for (size_t i = 0; i < n->answers_n; i++) {
             answer(n, &n->answers[i]);
         }
@@ -445,7 +445,7 @@ void node_turn(struct node *n)
     for (size_t i = 0; i < out->orders_n; i++) {
         carry_out(n, &out->orders[i]);
     }
-    out->orders_n = 0;
+    serve_orders_clear(n->serve);
     int64_t disk_wants_ms = disk_turn(n->disk, n->tree, n->env->now);
     if (n->state == NODE_STOPPING) {
         continue_stop(n);
@@ -531,14 +531,8 @@ static enum err start_listening(struct node *n)
                   n->cfg->client_address);
         return e;
     }
-    e = n->env->ops->listen(n->env, &at, (int)n->cfg->backlog, &n->listener, &n->addr);
-    if (e) {
-        log_error(&n->env->log,
-                  "cannot listen on port %" PRId64 ": %s; is another server running there? "
-                  "take another port with clientPort in zoo.cfg or --client-port",
-                  n->cfg->client_port, err_text(e));
-    }
-    return e;
+    // Its failure is logged by env, which knows what the system said.
+    return n->env->ops->listen(n->env, &at, (int)n->cfg->backlog, &n->listener, &n->addr);
 }
 
 enum err node_new(struct env *env, const struct config *cfg, struct node **node)
