@@ -96,10 +96,16 @@ static enum err cut_end(struct reader *rd, bool torn)
     return e;
 }
 
-// Is there a right record behind the start of the bad one in hand? *distance: how far. Reads the
-// rest of the file, which is what a damaged file is worth.
-static enum err find_later(struct reader *rd, bool *found, size_t *distance)
+// Right records behind the start of the bad one in hand.
+struct later {
+    bool found, far; // any; one that is more than a batch behind
+    size_t distance; // to the nearest
+};
+
+// Reads the rest of the file, which is what a damaged file is worth.
+static enum err find_later(struct reader *rd, struct later *later)
 {
+    *later = (struct later){0};
     for (bool end = false; !end;) {
         enum err e = window_more(&rd->w, &end);
         if (e) {
@@ -107,8 +113,11 @@ static enum err find_later(struct reader *rd, bool *found, size_t *distance)
         }
     }
     struct slice s = window_slice(&rd->w);
-    *found = s.n > 0 && logfile_find_record(slice_skip(s, 1), distance);
-    *distance += 1;
+    later->found = s.n > 0 && logfile_find_record(slice_skip(s, 1), &later->distance);
+    later->distance += 1;
+    size_t at;
+    later->far = later->found && s.n > LIMIT_LOG_BATCH &&
+                 logfile_find_record(slice_skip(s, LIMIT_LOG_BATCH), &at);
     return ERR_OK;
 }
 
@@ -117,15 +126,14 @@ static enum err judge(struct reader *rd, const char *what)
     if (!rd->last) {
         return damaged(rd, ERR_CORRUPT, what);
     }
-    bool found;
-    size_t distance = 0;
-    enum err e = find_later(rd, &found, &distance);
+    struct later later;
+    enum err e = find_later(rd, &later);
     if (e) {
-        return damaged(rd, e, err_text(e));
+        return unreadable(rd, e);
     }
-    if (found) {
-        struct slice bad = slice_head(window_slice(&rd->w), distance);
-        if (distance > LIMIT_LOG_BATCH || !logfile_has_lost_sector(bad, rd->w.at)) {
+    if (later.found) {
+        struct slice bad = slice_head(window_slice(&rd->w), later.distance);
+        if (later.far || !logfile_has_lost_sector(bad, rd->w.at)) {
             return damaged(rd, ERR_CORRUPT, what);
         }
     }
@@ -225,7 +233,7 @@ static enum err replay_records(struct reader *rd)
         case LOGFILE_MORE:
             e = window_more(&rd->w, &end);
             if (e) {
-                return damaged(rd, e, err_text(e));
+                return unreadable(rd, e);
             }
             if (end) {
                 return at_cut(rd);
@@ -244,12 +252,15 @@ static enum err replay_records(struct reader *rd)
 // A last file that a dying server had just begun: its header is not all there, and nothing else.
 static enum err half_header(struct reader *rd, struct slice head)
 {
-    bool found = false;
-    size_t distance = 0;
-    enum err e = head.n < LOGFILE_HEADER_LEN ? ERR_OK : find_later(rd, &found, &distance);
-    if (e || found || !rd->last ||
+    struct later later = {0};
+    enum err e = head.n < LOGFILE_HEADER_LEN ? ERR_OK : find_later(rd, &later);
+    head = window_slice(&rd->w);
+    if (e) {
+        return unreadable(rd, e);
+    }
+    if (later.found || !rd->last ||
         (head.n >= LOGFILE_HEADER_LEN && !only_zeros(slice_head(head, LOGFILE_HEADER_LEN)))) {
-        return damaged(rd, e ? e : ERR_CORRUPT, "it does not begin as a log file");
+        return damaged(rd, ERR_CORRUPT, "it does not begin as a log file");
     }
     return cut_end(rd, head.n > 0);
 }
@@ -260,12 +271,12 @@ static enum err replay_file(struct reader *rd)
     enum err e = window_open(&rd->w, rd->env, path);
     mem_free(path);
     if (e) {
-        return damaged(rd, e, err_text(e));
+        return unreadable(rd, e);
     }
     bool end;
     e = window_more(&rd->w, &end);
     if (e) {
-        e = damaged(rd, e, err_text(e));
+        e = unreadable(rd, e);
     } else if (logfile_check_header(window_slice(&rd->w))) {
         e = half_header(rd, window_slice(&rd->w));
     } else {
