@@ -40,6 +40,13 @@ static enum err damaged(const struct reader *rd, enum err e, const char *what)
     return e;
 }
 
+static enum err unreadable(const struct reader *rd, enum err e)
+{
+    log_error(&rd->env->log, "cannot read %s/%s at offset %" PRIu64 ": %s; check the disk", rd->dir,
+              rd->file->name, rd->w.at, err_text(e));
+    return e;
+}
+
 // ---- what a crash leaves
 // -------------------------------------------------------------------------
 
