@@ -95,13 +95,7 @@ static void on_request(struct check_tree *c, struct world *w, const struct txn *
         return;
     }
     s->last_xid = q->xid;
-    if (s->closed) {
-        q->decided = true;
-        q->zxid = c->model->zxid = t->hdr.zxid;
-        q->err = ZK_SESSIONEXPIRED;
-    } else {
-        decide(c->model, q, t->hdr.zxid, t->hdr.time);
-    }
+    decide(c->model, q, t->hdr.zxid, t->hdr.time);
     bool failed = t->hdr.type == OP_ERROR;
     if (failed != (q->err != ZK_OK) || (failed && t->body.error.err != q->err)) {
         report_fail(&w->report, "request %d of session 0x%" PRIx64 ": the log says %s, expected %s",

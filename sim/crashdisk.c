@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 
-enum { SECTOR = 512, FDS_MAX = 64, FIRST_FD = 3 };
+enum { SECTOR = 512, FDS_MAX = 64, FIRST_FD = 3, LOCKS_MAX = 4 };
 
 struct change { // a write, or with data.p == NULL a truncation to off
     uint64_t off;
@@ -45,7 +45,7 @@ struct crashdisk {
     struct move *journal;
     size_t journal_n, journal_cap;
     struct file *fds[FDS_MAX];
-    bool locked;
+    char *locks[LOCKS_MAX];
 };
 
 // ---- files and names -------------------------------------------------------------------------
@@ -179,7 +179,10 @@ static void close_all(struct crashdisk *d)
             d->fds[i] = NULL;
         }
     }
-    d->locked = false;
+    for (int i = 0; i < LOCKS_MAX; i++) {
+        mem_free(d->locks[i]);
+        d->locks[i] = NULL;
+    }
 }
 
 void crashdisk_free(struct crashdisk **dp)
@@ -563,9 +566,16 @@ enum err crashdisk_lock(struct crashdisk *d, const char *path)
         return e;
     }
     crashdisk_close(d, fd);
-    e = d->locked ? ERR_BUSY : ERR_OK;
-    d->locked = true;
-    return e;
+    for (int i = 0; i < LOCKS_MAX; i++) {
+        if (!d->locks[i]) {
+            d->locks[i] = mem_strdup(path);
+            return ERR_OK;
+        }
+        if (strcmp(d->locks[i], path) == 0) {
+            return ERR_BUSY;
+        }
+    }
+    return ERR_LIMIT;
 }
 
 enum err crashdisk_free_space(struct crashdisk *d, uint64_t *bytes)

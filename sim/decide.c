@@ -15,6 +15,7 @@ struct doing {
     struct model *m;
     int64_t zxid, time_ms;
     bool closing; // a session: its nodes go in any order
+    bool dead;    // the session that asks has been closed
 };
 
 static bool has_slash(struct slice path)
@@ -90,6 +91,9 @@ static int32_t check_create(struct doing *d, const struct ask *q, const struct s
 {
     if (s->err) {
         return s->err;
+    }
+    if (d->dead) {
+        return ZK_SESSIONEXPIRED;
     }
     if (!has_slash(q->path)) {
         return ZK_BADARGUMENTS;
@@ -237,6 +241,11 @@ static int32_t execute(struct doing *d, const struct ask *q, bool in_multi, stru
 {
     int32_t err;
     struct slice path = q->path;
+    bool creates = q->type != OP_DELETE && q->type != OP_CHECK && q->type != OP_SET_DATA &&
+                   q->type != OP_SET_ACL;
+    if (d->dead && !creates) {
+        return ZK_SESSIONEXPIRED;
+    }
     switch (q->type) {
     case OP_DELETE:
         return del(d, q);
@@ -312,8 +321,10 @@ static bool cannot_decode(const struct ask *q)
 
 void decide(struct model *m, struct ask *q, int64_t zxid, int64_t time_ms)
 {
-    struct doing d = {m, zxid, time_ms, false};
+    struct doing d = {m, zxid, time_ms, false, false};
     struct buf body = {0};
+    const struct model_session *s = model_session(m, q->session);
+    d.dead = !s || s->closed;
     q->decided = true;
     q->zxid = zxid;
     q->err = ZK_OK;
@@ -322,6 +333,8 @@ void decide(struct model *m, struct ask *q, int64_t zxid, int64_t time_ms)
         if (!q->err) {
             multi(&d, q, &body);
         }
+    } else if (q->type == OP_CLOSE_SESSION && d.dead) {
+        q->err = ZK_SESSIONEXPIRED;
     } else if (q->type == OP_CLOSE_SESSION) {
         decide_close(m, q->session, zxid);
     } else {
@@ -335,7 +348,7 @@ void decide(struct model *m, struct ask *q, int64_t zxid, int64_t time_ms)
 // Deletion order is free, so the events of one close are checked as a set (check_watch.c).
 void decide_close(struct model *m, int64_t session, int64_t zxid)
 {
-    struct doing d = {m, zxid, 0, true};
+    struct doing d = {m, zxid, 0, true, false};
     for (size_t i = 0; i < m->nodes_n; i++) {
         struct slice path = m->nodes[i]->path;
         const struct model_version *v = model_at(m, path, zxid);
@@ -352,7 +365,7 @@ void decide_close(struct model *m, int64_t session, int64_t zxid)
 
 bool decide_reap(struct model *m, struct slice path, int64_t zxid)
 {
-    struct doing d = {m, zxid, 0, false};
+    struct doing d = {m, zxid, 0, false, false};
     const struct model_version *v = model_at(m, path, zxid);
     m->zxid = zxid;
     if (!v || model_children(m, path, zxid) ||

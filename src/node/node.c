@@ -191,6 +191,9 @@ static void submit(struct node *n, const struct submit *s)
     case SUBMIT_RENEW:
         renew(n, s);
         break;
+    case SUBMIT_TOUCH:
+        expiry_touch(n->expiry, s->session, s->heard);
+        break;
     }
 }
 
@@ -418,6 +421,19 @@ static void carry_out(struct node *n, const struct conn_order *o)
     }
 }
 
+// Output that has left may let a connection go on, which gives new requests and new output.
+static void carry_out_all(struct node *n)
+{
+    struct serve_out *out = serve_out(n->serve);
+    while (out->orders_n) {
+        for (size_t i = 0; i < out->orders_n; i++) {
+            carry_out(n, &out->orders[i]);
+        }
+        serve_orders_clear(n->serve);
+        take_submits(n);
+    }
+}
+
 static void set_timer(struct node *n, int64_t disk_wants_ms)
 {
     struct mono at = n->next_tick;
@@ -440,12 +456,8 @@ void node_turn(struct node *n)
         tick(n);
         take_submits(n);
     }
+    carry_out_all(n);
     disk_flush(n->disk);
-    struct serve_out *out = serve_out(n->serve);
-    for (size_t i = 0; i < out->orders_n; i++) {
-        carry_out(n, &out->orders[i]);
-    }
-    serve_orders_clear(n->serve);
     int64_t disk_wants_ms = disk_turn(n->disk, n->tree, n->env->now);
     if (n->state == NODE_STOPPING) {
         continue_stop(n);

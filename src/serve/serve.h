@@ -70,7 +70,8 @@ enum submit_kind {
     SUBMIT_WRITE,  // prep, propose; comes back as serve_on_commit or serve_on_refuse
     SUBMIT_SYNC,   // comes back as serve_on_synced
     SUBMIT_RENEW,  // is this session alive? comes back as serve_on_renewed
-    SUBMIT_SESSION // create this session: a write whose body is CreateSessionTxn
+    SUBMIT_SESSION, // create this session: a write whose body is CreateSessionTxn
+    SUBMIT_TOUCH    // the connection ends; its session was heard of at `heard`. No answer
 };
 struct submit {
     enum submit_kind kind;
@@ -81,6 +82,7 @@ struct submit {
     const struct auth *auth;
     int32_t timeout_ms; // RENEW, SESSION: negotiated
     uint64_t tag;       // SYNC, RENEW: to be given back
+    struct mono heard;  // TOUCH
 };
 
 enum conn_order_kind {
