@@ -135,6 +135,23 @@ static void hash_spreads_and_depends_on_the_seed(void **state)
     }
 }
 
+// Every byte counts at every length: changing any one changes the hash.
+static void hash_sees_every_byte(void **state)
+{
+    (void)state;
+    uint8_t bytes[40];
+    for (size_t n = 1; n <= sizeof(bytes); n++) {
+        memset(bytes, 'a', sizeof(bytes));
+        uint64_t plain = hash_bytes(3, slice_of(bytes, n));
+        assert_int_not_equal(plain, hash_bytes(3, slice_of(bytes, n - 1)));
+        for (size_t i = 0; i < n; i++) {
+            bytes[i] = 'b';
+            assert_int_not_equal(plain, hash_bytes(3, slice_of(bytes, n)));
+            bytes[i] = 'a';
+        }
+    }
+}
+
 static void rng_repeats_with_its_seed(void **state)
 {
     (void)state;
@@ -182,6 +199,7 @@ int main(void)
         cmocka_unit_test(slab_reuses_handles_and_never_gives_zero),
         cmocka_unit_test(checksums_have_their_standard_values),
         cmocka_unit_test(hash_spreads_and_depends_on_the_seed),
+        cmocka_unit_test(hash_sees_every_byte),
         cmocka_unit_test(rng_repeats_with_its_seed),
         cmocka_unit_test(log_lines_stay_one_line),
         cmocka_unit_test(failures_have_texts),
