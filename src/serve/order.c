@@ -121,6 +121,12 @@ void order_answer(struct order_item *item, struct slice reply, bool close_after)
     set_bytes(item, reply);
 }
 
+bool order_ends(const struct order *o, const struct slab *items)
+{
+    const struct order_item *x = o->tail ? item_at(items, o->tail) : NULL;
+    return x && x->answered && x->close_after;
+}
+
 void order_check(const struct order *o, const struct slab *items)
 {
     uint32_t n = 0;

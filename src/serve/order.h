@@ -60,4 +60,6 @@ struct order_item *order_find_write(const struct order *o, const struct slab *it
 struct order_item *order_find_sync(const struct order *o, const struct slab *items, uint32_t tag);
 // The outcome of an item is known before its turn.
 void order_answer(struct order_item *item, struct slice reply, bool close_after);
+// The newest item is answered already and ends the connection: no more will come.
+bool order_ends(const struct order *o, const struct slab *items);
 void order_check(const struct order *o, const struct slab *items);

@@ -209,8 +209,8 @@ void serve_on_commit(struct serve *s, const struct txn *txn, const struct apply_
         c = conn_of_session(&s->conns, session);
         if (c && c->state == CONN_HANDSHAKE) {
             handshake_answer(s, c, false);
-        } else if (c) {
-            core_close(s, c);
+        } else if (c && !order_ends(&c->order, &s->items)) {
+            core_close(s, c); // else its own request, which is answered in its turn
         }
         orphan_forget(&s->orphans, &s->items, session);
     }

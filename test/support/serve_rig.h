@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A server around struct serve without disk and network: the rig plays node (prep, apply), env (a
+// client end per connection) and the clock. Submitted writes wait in a queue until they are
+// committed: at once (auto_commit), or when the test says so. Bad use of the outputs by serve fails
+// here: orders for connections that do not exist, reading orders that contradict each other.
+#pragma once
+
+#include "serve/serve.h"
+#include "tree/prep.h"
+
+enum { RIG_CONNS = 4096 };
+
+struct rig_client {
+    bool open;   // accepted, ENV_CLOSED not delivered
+    bool closed; // by the server
+    bool paused;
+    bool slow;         // output stays with the env
+    struct buf got;    // what arrived
+    size_t read;       // of it looked at by rig_next
+    struct buf unsent; // what a slow one has not taken
+    struct buf held;   // sent while the server did not read
+};
+
+// Answered when the writes submitted before it are committed, as the leader does.
+struct rig_ask {
+    uint64_t tag;
+    int64_t session; // of a renewal, 0: a sync
+    size_t after;    // log entries
+};
+
+struct rig {
+    struct serve_config cfg;
+    struct tree *tree;
+    struct pending *pending;
+    struct serve *serve;
+    struct serve_facts facts;
+    struct mono now;
+    struct wall wall;
+    bool auto_commit;
+    bool refuse;                   // the disk is full
+    struct rig_client *clients;    // RIG_CONNS of them
+    uint32_t clients_high;         // above the highest number used
+    struct buf *log;               // submitted, not committed: encoded transactions
+    size_t log_n, log_cap, log_at; // log_at: the next to commit
+    struct rig_ask *asks;          // syncs and renewals without an answer
+    size_t asks_n, asks_cap;
+    int64_t zxid;
+    size_t logged; // log lines
+    struct logger logger;
+};
+
+struct rig_reply {
+    int32_t xid;
+    int64_t zxid;
+    int32_t err;
+    struct slice body; // valid until the next event
+};
+
+void rig_defaults(struct serve_config *cfg);
+struct rig *rig_new(const struct serve_config *cfg); // NULL: the defaults
+void rig_free(struct rig **r);
+
+uint32_t rig_accept(struct rig *r, uint8_t last_ip_byte); // from 127.0.0.<byte>
+void rig_send(struct rig *r, uint32_t conn, struct slice bytes);
+void rig_hang_up(struct rig *r, uint32_t conn);
+void rig_slow(struct rig *r, uint32_t conn, bool slow); // false: takes all that waits
+void rig_advance(struct rig *r, int64_t ms);            // time, with a tick
+bool rig_commit(struct rig *r);                         // the oldest write; false: there is none
+void rig_settle(struct rig *r);                         // commits and answers until nothing is left
+
+// A handshake, to the end. Returns the session (0: refused).
+int64_t rig_connect(struct rig *r, uint32_t conn, int32_t timeout_ms);
+uint32_t rig_client(struct rig *r); // accept and connect
+// The next reply or notification; false: none. A session's connection only.
+bool rig_next(struct rig *r, uint32_t conn, struct rig_reply *reply);
+struct slice rig_rest(struct rig *r, uint32_t conn); // bytes not looked at yet; taken with it
+bool rig_eof(const struct rig *r, uint32_t conn);    // the server has closed it
+
+// Request frames, appended.
+void rig_put_connect(struct buf *b, int32_t timeout_ms, int64_t session, struct slice passwd,
+                     bool read_only_byte);
+void rig_put_head(struct buf *b, int32_t xid, int32_t op); // no body
+void rig_put_path(struct buf *b, int32_t xid, int32_t op, const char *path);
+void rig_put_read(struct buf *b, int32_t xid, int32_t op, const char *path, bool watch);
+void rig_put_create(struct buf *b, int32_t xid, int32_t op, const char *path, struct slice data,
+                    int32_t flags);
+void rig_put_set(struct buf *b, int32_t xid, const char *path, struct slice data);
+void rig_put_delete(struct buf *b, int32_t xid, const char *path);
+void rig_put_auth(struct buf *b, int32_t xid, const char *scheme, struct slice data);
+void rig_put_int(struct buf *b, int32_t xid, int32_t op, const char *path, int32_t v);
