@@ -60,6 +60,8 @@ static void env_pause(struct env *e, uint32_t conn, bool paused)
 {
     struct host *h = of(e);
     if (!h->dropping) {
+        report_line(&h->w->report, "host %u %s conn %u", h->index,
+                    paused ? "stops reading" : "reads again from", conn);
         net_host_pause(h->w, link_of(h, conn), paused);
     }
 }
