@@ -294,7 +294,8 @@ static void expire_sessions(struct node *n)
             continue;
         }
         expiry_touch(n->expiry, session, n->env->now);
-        if (n->log_full || n->state != NODE_RUNNING) {
+        if (n->log_full || n->state != NODE_RUNNING ||
+            pending_session_is_closing(n->pending, session)) {
             continue;
         }
         log_info(&n->env->log, "session 0x%" PRIx64 " expired after %" PRId32 " ms of silence",
