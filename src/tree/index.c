@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tree/index.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 
 enum { BUCKETS_MIN = 16 };
@@ -23,6 +25,33 @@ void index_fini(struct index *x)
     *x = (struct index){0};
 }
 
+static void make_segs(struct index *x, uint32_t buckets)
+{
+    while ((size_t)x->segs_n << INDEX_SEG_SHIFT < buckets) {
+        mem_grow((void **)&x->segs, &x->segs_cap, x->segs_n + 1, sizeof(*x->segs));
+        x->segs[x->segs_n++] = mem_zalloc(INDEX_SEG * sizeof(uint32_t));
+    }
+}
+
+void index_double(struct index *x)
+{
+    must(x->slab->free_head == 0);
+    must(x->count < x->slab->next);
+    must(x->buckets < UINT32_MAX / 4);
+    for (size_t i = 0; i < x->segs_n; i++) {
+        memset(x->segs[i], 0, INDEX_SEG * sizeof(uint32_t));
+    }
+    x->buckets = (x->mask + 1) * 2;
+    x->mask = x->buckets - 1;
+    make_segs(x, x->buckets);
+    for (uint32_t item = 1; item <= x->count; item++) {
+        struct index_link *l = index_link_at(x, item);
+        uint32_t *head = index_head(x, index_bucket(x, l->hash));
+        l->next = *head;
+        *head = item;
+    }
+}
+
 // One bucket more: the items of its lower half-brother whose next hash bit is set move there.
 static void split(struct index *x)
 {
@@ -30,10 +59,7 @@ static void split(struct index *x)
     if (x->buckets == x->mask + 1) {
         x->mask = x->mask * 2 + 1;
     }
-    if (x->buckets >> INDEX_SEG_SHIFT >= x->segs_n) {
-        mem_grow((void **)&x->segs, &x->segs_cap, x->segs_n + 1, sizeof(*x->segs));
-        x->segs[x->segs_n++] = mem_zalloc(INDEX_SEG * sizeof(uint32_t));
-    }
+    make_segs(x, x->buckets + 1);
     uint32_t fresh = x->buckets++;
     uint32_t *from = index_head(x, fresh & (x->mask >> 1));
     uint32_t *to = index_head(x, fresh);

@@ -27,20 +27,70 @@ enum err tree_load_acl(struct tree *t, int64_t id, const struct acl_vec *v)
     return ERR_OK;
 }
 
+void load_fini(struct loading *l)
+{
+    buf_fini(&l->parent_path);
+    buf_fini(&l->last_path);
+    *l = (struct loading){0};
+}
+
+static void settle_one(struct tree *t)
+{
+    struct loading *l = &t->load;
+    if (t->names.count >= t->names.buckets) {
+        index_double(&t->names);
+    }
+    l->repeated = !node_index(t, l->queue[l->settled++ % LOAD_QUEUE]) || l->repeated;
+}
+
+static void settle_all(struct tree *t)
+{
+    while (t->load.settled != t->load.queued) {
+        settle_one(t);
+    }
+}
+
+static void enqueue(struct tree *t, uint32_t h)
+{
+    struct loading *l = &t->load;
+    if (l->queued - l->settled == LOAD_QUEUE) {
+        settle_one(t);
+    }
+    l->queue[l->queued++ % LOAD_QUEUE] = h;
+    index_prefetch(&t->names, node_at(t, h)->link.hash);
+    if (l->queued - l->settled > LOAD_QUEUE / 2) {
+        uint32_t earlier = l->queue[(l->queued - LOAD_QUEUE / 2) % LOAD_QUEUE];
+        index_prefetch_item(&t->names, node_at(t, earlier)->link.hash);
+    }
+}
+
+static bool is_path(const struct buf *b, struct slice path)
+{
+    return b->n == path.n && (path.n == 0 || memcmp(b->p, path.p, path.n) == 0);
+}
+
 static uint32_t find_parent(struct tree *t, struct slice path)
 {
+    struct loading *l = &t->load;
     struct slice up = path_parent(path);
     if (!up.p) {
         return 0;
     }
-    struct slice last = buf_slice(&t->load_path);
-    if (t->load_parent && last.n == up.n && memcmp(last.p, up.p, up.n) == 0) {
-        return t->load_parent;
+    if (l->parent && is_path(&l->parent_path, up)) {
+        return l->parent;
     }
-    t->load_parent = tree_find(t, up);
-    buf_clear(&t->load_path);
-    buf_put_slice(&t->load_path, up);
-    return t->load_parent;
+    if (l->last && is_path(&l->last_path, up)) {
+        l->parent = l->last;
+    } else {
+        l->parent = tree_find(t, up);
+        if (!l->parent) {
+            settle_all(t);
+            l->parent = tree_find(t, up);
+        }
+    }
+    buf_clear(&l->parent_path);
+    buf_put_slice(&l->parent_path, up);
+    return l->parent;
 }
 
 enum err tree_load_node(struct tree *t, struct slice path, const struct data_node *d)
@@ -48,8 +98,7 @@ enum err tree_load_node(struct tree *t, struct slice path, const struct data_nod
     uint32_t parent = 0;
     if (path.n > 0) {
         parent = find_parent(t, path);
-        struct slice name = path_base(path);
-        if (!parent || !name.n || node_child(t, parent, name)) {
+        if (!parent || path.p[path.n - 1] == '/') {
             return ERR_CORRUPT;
         }
     } else if (t->root || !path.p) {
@@ -70,19 +119,24 @@ enum err tree_load_node(struct tree *t, struct slice path, const struct data_nod
         .version = d->version,
         .cversion = d->cversion,
         .aversion = d->aversion,
+        .unindexed = true,
     };
     acl_table_ref(t->acls, in.acl);
-    node_create(t, parent, path, &in);
-    return ERR_OK;
+    t->load.last = node_create(t, parent, path, &in);
+    buf_clear(&t->load.last_path);
+    buf_put_slice(&t->load.last_path, path);
+    enqueue(t, t->load.last);
+    return t->load.repeated ? ERR_CORRUPT : ERR_OK;
 }
 
 enum err tree_load_end(struct tree *t, int64_t zxid)
 {
-    if (!t->root) {
+    settle_all(t);
+    bool repeated = t->load.repeated;
+    load_fini(&t->load);
+    if (!t->root || repeated) {
         return ERR_CORRUPT;
     }
-    buf_fini(&t->load_path);
-    t->load_parent = 0;
     t->zxid = zxid;
     tree_add_config(t);
     quota_load_end(t);

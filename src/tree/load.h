@@ -11,7 +11,9 @@
 void tree_load_begin(struct tree *t);
 void tree_load_session(struct tree *t, int64_t id, int32_t timeout_ms);
 must_check enum err tree_load_acl(struct tree *t, int64_t id, const struct acl_vec *v);
-// ERR_CORRUPT: no parent, a second node of that path, a root that is not first.
+// ERR_CORRUPT: no parent, a second node of that path (said a few nodes later, or at the end), a
+// root that is not first. ERR_UNSUPPORTED: an owner or ACL id that nobody writes. Then only begin
+// helps.
 must_check enum err tree_load_node(struct tree *t, struct slice path, const struct data_node *n);
 must_check enum err tree_load_end(struct tree *t, int64_t zxid);
 // What the snapshot says of the digest at a zxid (section 7.1): replay compares from there on.

@@ -141,13 +141,30 @@ uint32_t node_create(struct tree *t, uint32_t parent, struct slice path, const s
     } else {
         t->root = h;
     }
-    index_put(&t->names, h, hash_name(t, parent, name));
+    if (in->unindexed) {
+        n->link.hash = hash_name(t, parent, name);
+    } else {
+        index_put(&t->names, h, hash_name(t, parent, name));
+    }
     t->data_size += (int64_t)(stored.n + in->data.n);
     if (t->cfg.digest_enabled && !n->hidden) {
         n->crc = digest_crc(stored, in->data);
         t->digest += node_digest(t, h);
     }
     return h;
+}
+
+bool node_index(struct tree *t, uint32_t h)
+{
+    struct node *n = node_at(t, h);
+    for (uint32_t i = index_first(&t->names, n->link.hash); i; i = index_next(&t->names, i)) {
+        const struct node *other = node_at(t, i);
+        if (other->parent == n->parent && slice_eq(node_name(other), node_name(n))) {
+            return false;
+        }
+    }
+    index_put(&t->names, h, n->link.hash);
+    return true;
 }
 
 static void drop_acl(struct tree *t, int32_t id)

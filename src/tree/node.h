@@ -96,6 +96,21 @@ struct walk {
     size_t stack_cap;
 };
 
+enum { LOAD_QUEUE = 16 };
+
+// A load in progress. New nodes wait a little for their place in the index, so that the memory it
+// takes to look there is already on its way.
+struct loading {
+    uint32_t parent; // the last one, whose path is in parent_path
+    struct buf parent_path;
+    uint32_t last; // the last node, whose path is in last_path
+    struct buf last_path;
+    uint32_t queue[LOAD_QUEUE]; // ring of nodes not yet in the index
+    uint32_t queued;            // nodes ever put into it
+    uint32_t settled;           // nodes ever taken out
+    bool repeated;              // a node came twice
+};
+
 struct tree {
     struct tree_config cfg;
     struct logger log;
@@ -119,9 +134,7 @@ struct tree {
     bool target_set; // a snapshot's own digest is awaited at this zxid
     struct digest_point target;
 
-    // Loading: the last parent, whose path is in load_path.
-    uint32_t load_parent;
-    struct buf load_path;
+    struct loading load;
 
     struct walk walk;
 };
@@ -168,12 +181,15 @@ struct node_init {
     int64_t owner;
     int64_t czxid, mzxid, pzxid, ctime, mtime;
     int32_t version, cversion, aversion;
+    bool unindexed; // the caller puts it into the index: node_index()
 };
 
 uint32_t node_child(const struct tree *t, uint32_t parent, struct slice name);
 // Makes a node that does not exist yet; parent 0 makes the root. `path` is its whole path.
 uint32_t node_create(struct tree *t, uint32_t parent, struct slice path,
                      const struct node_init *in);
+// False: there is a node of that name already (and this one stays out of the index).
+bool node_index(struct tree *t, uint32_t h);
 // Takes a node and all below it away.
 void node_remove(struct tree *t, uint32_t h);
 // A change of stat fields stands between these two.
@@ -230,6 +246,10 @@ void quota_recount(struct tree *t);
 // Would the difference exceed a hard limit? Logs when a limit is passed.
 bool quota_allows(const struct tree *t, struct slice path, int64_t bytes, int64_t count);
 void quota_check(const struct tree *t);
+
+// ---- load.c ----
+
+void load_fini(struct loading *l);
 
 // ---- walk.c ----
 

@@ -43,7 +43,6 @@ static void init(struct tree *t)
     t->acl_dropped_n = 0;
     t->points_n = t->points_at = 0;
     t->target_set = false;
-    t->load_parent = 0;
 }
 
 static void fini(struct tree *t)
@@ -58,7 +57,7 @@ static void fini(struct tree *t)
     owners_fini(&t->owners);
     quotas_fini(&t->quotas);
     walk_fini(&t->walk);
-    buf_fini(&t->load_path);
+    load_fini(&t->load);
 }
 
 struct tree *tree_new(const struct tree_config *cfg, const struct logger *log)

@@ -153,8 +153,18 @@ static struct data_node plain(void)
     return (struct data_node){.data = SLICE_LIT("x"), .acl = -1};
 }
 
+static struct tree *loading_root(struct kit *k)
+{
+    struct data_node d = plain();
+    tree_load_begin(k->t);
+    assert_int_equal(tree_load_node(k->t, SLICE_LIT(""), &d), ERR_OK);
+    assert_int_equal(tree_load_node(k->t, SLICE_LIT("/a"), &d), ERR_OK);
+    return k->t;
+}
+
 static void a_load_refuses_what_is_no_tree(void **state)
 {
+    static const char *const bad[] = {NULL, "", "/a/", "a", "/", "//", "/b/c", "/a//b"};
     struct kit k;
     struct data_node d = plain();
     (void)state;
@@ -164,24 +174,68 @@ static void a_load_refuses_what_is_no_tree(void **state)
     assert_int_equal(tree_load_end(k.t, 5), ERR_CORRUPT); // nothing came
     tree_load_begin(k.t);
     assert_int_equal(tree_load_node(k.t, SLICE_LIT("/a"), &d), ERR_CORRUPT);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT(""), &d), ERR_OK);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT(""), &d), ERR_CORRUPT);
-    assert_int_equal(tree_load_node(k.t, SLICE_NULL, &d), ERR_CORRUPT);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("/a"), &d), ERR_OK);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("/a"), &d), ERR_CORRUPT);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("/a/"), &d), ERR_CORRUPT);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("a"), &d), ERR_CORRUPT);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("/b/c"), &d), ERR_CORRUPT);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("/a/b"), &d), ERR_OK);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("/a/b/c"), &d), ERR_OK);
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("/a/d"), &d), ERR_OK);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct tree *t = loading_root(&k);
+        assert_int_equal(tree_load_node(t, slice_str(bad[i]), &d), ERR_CORRUPT);
+    }
     d.ephemeral_owner = (int64_t)0xff00010000000000; // a feature nobody knows
-    assert_int_equal(tree_load_node(k.t, SLICE_LIT("/f"), &d), ERR_UNSUPPORTED);
+    assert_int_equal(tree_load_node(loading_root(&k), SLICE_LIT("/f"), &d), ERR_UNSUPPORTED);
     assert_int_equal(tree_load_acl(k.t, 0, &(struct acl_vec){NULL, 0}), ERR_UNSUPPORTED);
-    assert_int_equal(tree_load_end(k.t, 77), ERR_OK);
-    assert_int_equal(tree_zxid(k.t), 77);
-    assert_int_equal(tree_node_count(k.t), 6);
-    tree_check(k.t);
+    kit_fini(&k);
+}
+
+static void a_load_notices_a_node_that_comes_twice(void **state)
+{
+    struct kit k;
+    struct data_node d = plain();
+    (void)state;
+    kit_init(&k);
+    kit_open(&k);
+    for (int between = 0; between < 40; between += 13) {
+        struct tree *t = loading_root(&k);
+        enum err e = ERR_OK;
+        for (int i = 0; i < between; i++) {
+            e = tree_load_node(t, slice_str(arena_fmt(&k.arena, "/a/%d", i)), &d);
+            assert_int_equal(e, ERR_OK);
+        }
+        e = tree_load_node(t, SLICE_LIT("/a"), &d);
+        for (int i = 0; i < 40 && !e; i++) {
+            e = tree_load_node(t, slice_str(arena_fmt(&k.arena, "/b%d", i)), &d);
+        }
+        assert_int_equal(e, ERR_CORRUPT);
+        t = loading_root(&k);
+        assert_int_equal(tree_load_node(t, SLICE_LIT("/b"), &d), ERR_OK);
+        assert_int_equal(tree_load_node(t, SLICE_LIT("/b"), &d), ERR_OK); // not yet seen
+        assert_int_equal(tree_load_end(t, 5), ERR_CORRUPT);
+    }
+    kit_fini(&k);
+}
+
+static void a_load_takes_any_order_with_parents_first(void **state)
+{
+    struct kit k;
+    struct data_node d = plain();
+    struct rng r = {5};
+    (void)state;
+    kit_init(&k);
+    kit_open(&k);
+    struct tree *t = loading_root(&k);
+    assert_int_equal(tree_load_node(t, SLICE_LIT("/a/b"), &d), ERR_OK);
+    assert_int_equal(tree_load_node(t, SLICE_LIT("/a/b/c"), &d), ERR_OK);
+    assert_int_equal(tree_load_node(t, SLICE_LIT("/a/d"), &d), ERR_OK);
+    for (int i = 0; i < 3000; i++) {
+        uint64_t up = rng_below(&r, (uint64_t)i + 1);
+        const char *path = i == 0 ? "/n0" : arena_fmt(&k.arena, "/n%d", i);
+        assert_int_equal(tree_load_node(t, slice_str(path), &d), ERR_OK);
+        if (i > 0) {
+            path = arena_fmt(&k.arena, "/n%d/c%d", (int)up, i);
+            assert_int_equal(tree_load_node(t, slice_str(path), &d), ERR_OK);
+        }
+    }
+    assert_int_equal(tree_load_end(t, 77), ERR_OK);
+    assert_int_equal(tree_zxid(t), 77);
+    assert_int_equal(tree_node_count(t), 6 + 3000 + 2999);
+    tree_check(t);
     kit_fini(&k);
 }
 
@@ -294,6 +348,8 @@ int main(void)
         cmocka_unit_test(a_walk_is_the_tree_at_its_begin),
         cmocka_unit_test(a_slice_keeps_to_its_size),
         cmocka_unit_test(a_load_refuses_what_is_no_tree),
+        cmocka_unit_test(a_load_notices_a_node_that_comes_twice),
+        cmocka_unit_test(a_load_takes_any_order_with_parents_first),
         cmocka_unit_test(a_load_brings_back_what_follows_from_the_nodes),
         cmocka_unit_test(a_snapshots_digest_is_awaited),
         cmocka_unit_test(fuzzy_acl_ids_are_repaired_by_the_log),
