@@ -74,8 +74,10 @@ struct node {
     struct answer *answers;
     size_t answers_n, answers_cap;
 
+    bool begun; // the clocks run
     struct mono started, last_step, next_tick, stop_at;
-    struct mono timer_at; // what the env's timer is set to; 0: not set
+    bool timer_set;
+    struct mono timer_at; // what the env's timer is set to
 };
 
 static const struct auth server_itself = {NULL, 0};
@@ -331,9 +333,35 @@ static void tick(struct node *n)
     serve_on_tick(n->serve, n->env->now, n->env->wall);
 }
 
+// Sessions of the recovered tree start with a full timeout: nobody could reach this server before.
+static void track_recovered_sessions(struct node *n)
+{
+    size_t cursor = 0;
+    int64_t id;
+    int32_t timeout_ms;
+    while (session_next(tree_sessions_const(n->tree), &cursor, &id, &timeout_ms)) {
+        expiry_add(n->expiry, id, timeout_ms, n->env->now);
+    }
+}
+
+// The clocks start with the first event, not before recovery, which may take a while.
+static void start_clocks(struct node *n)
+{
+    n->begun = true;
+    n->started = n->env->now;
+    n->last_step = n->env->now;
+    n->next_tick = mono_add_ms(n->env->now, TICK_MS);
+    track_recovered_sessions(n);
+    reaper_init(&n->reaper, n->cfg->container_check_ms, n->cfg->container_per_minute,
+                n->cfg->container_never_used_ms, n->env->now);
+}
+
 // A process that was suspended has heard nobody: that is no silence of the clients.
 static void notice_pause(struct node *n)
 {
+    if (!n->begun) {
+        start_clocks(n);
+    }
     int64_t gap = mono_diff_ms(n->env->now, n->last_step);
     n->last_step = n->env->now;
     if (gap > n->cfg->tick_ms + TICK_MS) {
@@ -392,7 +420,7 @@ void node_step(struct node *n, const struct env_event *ev)
         serve_on_closed(n->serve, ev->conn);
         break;
     case ENV_TIMER:
-        n->timer_at = (struct mono){0};
+        n->timer_set = false;
         break;
     case ENV_JOB_DONE:
         on_job_done(n, ev->job);
@@ -442,9 +470,10 @@ static void set_timer(struct node *n, int64_t disk_wants_ms)
         struct mono d = mono_add_ms(n->env->now, disk_wants_ms);
         at = d.ns < at.ns ? d : at;
     }
-    if (n->timer_at.ns == 0 || at.ns < n->timer_at.ns) {
+    if (!n->timer_set || at.ns < n->timer_at.ns) {
         n->env->ops->timer(n->env, at);
         n->timer_at = at;
+        n->timer_set = true;
     }
 }
 
@@ -453,6 +482,7 @@ void node_turn(struct node *n)
     if (n->state == NODE_STOPPED) {
         return;
     }
+    notice_pause(n);
     if (n->env->now.ns >= n->next_tick.ns) {
         tick(n);
         take_submits(n);
@@ -492,17 +522,6 @@ static struct serve_facts *facts(void *ctx)
     return &n->facts;
 }
 
-// Sessions of the recovered tree start with a full timeout: nobody could reach this server before.
-static void track_recovered_sessions(struct node *n)
-{
-    size_t cursor = 0;
-    int64_t id;
-    int32_t timeout_ms;
-    while (session_next(tree_sessions_const(n->tree), &cursor, &id, &timeout_ms)) {
-        expiry_add(n->expiry, id, timeout_ms, n->env->now);
-    }
-}
-
 static enum err recover(struct node *n)
 {
     struct tree_config tc;
@@ -527,12 +546,9 @@ static void make_parts(struct node *n)
     n->pending = pending_new(n->tree);
     n->zab = zab_new(SID, tree_zxid(n->tree));
     n->expiry = expiry_new((int32_t)n->cfg->tick_ms, n->env->seed);
-    track_recovered_sessions(n);
     struct serve_config sc;
     settings_serve(n->cfg, n->env->seed, REEVE_VERSION_LINE, &sc);
     n->serve = serve_new(&sc, n->tree, &n->env->log, n->env->wall, facts, n);
-    reaper_init(&n->reaper, n->cfg->container_check_ms, n->cfg->container_per_minute,
-                n->cfg->container_never_used_ms, n->env->now);
 }
 
 static enum err start_listening(struct node *n)
@@ -553,7 +569,6 @@ enum err node_new(struct env *env, const struct config *cfg, struct node **node)
     struct node *n = mem_zalloc(sizeof(*n));
     n->env = env;
     n->cfg = cfg;
-    n->started = env->now;
     enum err e = recover(n);
     if (e) {
         node_free(&n);
@@ -565,9 +580,6 @@ enum err node_new(struct env *env, const struct config *cfg, struct node **node)
         node_free(&n);
         return e;
     }
-    n->last_step = env->now;
-    n->next_tick = mono_add_ms(env->now, TICK_MS);
-    node_turn(n);
     *node = n;
     return ERR_OK;
 }
