@@ -470,4 +470,5 @@ void host_boot(struct host *h)
         return;
     }
     check_tree_boot(w->check, h);
+    turn_soon(h); // as the event loop does when it begins
 }
