@@ -27,7 +27,8 @@ struct client *client_new(struct world *w, uint32_t index, bool chaos)
     c->users = (unsigned)world_below(w, 1 << USERS);
     c->timeout_ms = timeouts[world_below(w, sizeof(timeouts) / sizeof(timeouts[0]))];
     c->depth = 1 + (size_t)world_below(w, world_chance(w, 1, 3) ? 64 : 4);
-    c->think_ns = (int64_t)(20 + world_below(w, 300)) * SIM_MS;
+    // Deep pipelines come in bursts, so that a seed's work stays in bounds.
+    c->think_ns = (int64_t)(20 + world_below(w, 300)) * SIM_MS * (int64_t)(1 + c->depth / 4);
     c->watcher.arena = &c->arena;
     return c;
 }
@@ -344,9 +345,16 @@ void client_send(struct client *c, struct ask *q)
     buf_fini(&b);
 }
 
-static void work(struct client *c)
+static int64_t ping_after_ns(const struct client *c)
+{
+    int32_t ms = c->timeout_ms < 1000 ? 1000 : c->timeout_ms > 9000 ? 9000 : c->timeout_ms;
+    return ms * SIM_MS / 3;
+}
+
+static void ask_some(struct client *c)
 {
     struct world *w = c->w;
+    c->next_work_ns = w->now_ns + world_delay(w, c->think_ns);
     if (c->chaos) {
         chaos_say(c);
         return;
@@ -356,8 +364,16 @@ static void work(struct client *c)
     for (size_t i = 0; i < n && !c->closing; i++) {
         client_send(c, load_next(c));
     }
-    int32_t ping_ms = c->timeout_ms < 1000 ? 300 : c->timeout_ms > 10000 ? 3000 : c->timeout_ms / 3;
-    if (c->link != LINK_NONE && w->now_ns - c->last_sent_ns > ping_ms * SIM_MS && !c->closing) {
+}
+
+static void work(struct client *c)
+{
+    struct world *w = c->w;
+    if (w->now_ns >= c->next_work_ns) {
+        ask_some(c);
+    }
+    bool quiet = w->now_ns - c->last_sent_ns > ping_after_ns(c);
+    if (c->link != LINK_NONE && !c->chaos && quiet && !c->closing) {
         struct ask *q = client_ask(c, OP_PING);
         q->xid = XID_PING;
         client_send(c, q);
@@ -410,15 +426,16 @@ void client_tick(struct client *c)
         }
     } else if (c->state == CLIENT_LIVE && !leave) {
         work(c);
-        if (c->state == CLIENT_LIVE && world_chance(w, 1, 200)) {
+        if (c->state == CLIENT_LIVE && world_chance(w, 1, 300)) {
             client_hang_up(c);
             if (world_chance(w, 1, 3)) {
                 forget_session(c); // leaves it to expire
             }
         }
     }
-    int64_t in = world_delay(w, c->think_ns);
-    world_later(w, in + SIM_MS, (struct sched_event){.kind = SCHED_CLIENT, .a = c->index});
+    int64_t in = world_delay(w, c->think_ns), most = ping_after_ns(c) / 2;
+    world_later(w, (in < most ? in : most) + SIM_MS,
+                (struct sched_event){.kind = SCHED_CLIENT, .a = c->index});
 }
 
 struct ask *clients_find(struct world *w, int64_t session, int32_t cxid)

@@ -47,7 +47,7 @@ struct client {
     struct ask *restore;    // setWatches to send after the next connect
 
     size_t depth; // requests in flight at most
-    int64_t think_ns;
+    int64_t think_ns, next_work_ns;
     uint64_t answered;
 };
 

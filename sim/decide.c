@@ -333,9 +333,7 @@ void decide(struct model *m, struct ask *q, int64_t zxid, int64_t time_ms)
         if (!q->err) {
             multi(&d, q, &body);
         }
-    } else if (q->type == OP_CLOSE_SESSION && d.dead) {
-        q->err = ZK_SESSIONEXPIRED;
-    } else if (q->type == OP_CLOSE_SESSION) {
+    } else if (q->type == OP_CLOSE_SESSION) { // good even for a session that is gone
         decide_close(m, q->session, zxid);
     } else {
         q->err = execute(&d, q, false, &body);
@@ -357,7 +355,7 @@ void decide_close(struct model *m, int64_t session, int64_t zxid)
         }
     }
     struct model_session *s = model_session(m, session);
-    if (s) {
+    if (s && !s->closed) {
         s->closed = zxid;
     }
     m->zxid = zxid;

@@ -9,7 +9,10 @@
 
 #include "sim/world.h"
 
-enum { PLANT_SEEDS = 8 }; // a planted bug must be found within as many
+enum {
+    PLANT_SEEDS = 8, // a planted bug must be found within as many
+    WHY_MAX = 1024
+};
 
 static const char usage[] =
     "reeve-sim --seed N [options]      one world; --trace prints its whole history\n"
@@ -53,12 +56,15 @@ static void print_total(const struct total *t)
     printf("\n");
 }
 
-static bool run(const struct options *o, struct total *t, bool print)
+// why: where the failure's text goes, NULL: print it with the history before it.
+static bool run(const struct options *o, struct total *t, char *why)
 {
     struct world *w = world_new(o);
     bool good = world_run(w);
     add(t, &w->fig);
-    if (!good && print) {
+    if (!good && why) {
+        snprintf(why, WHY_MAX, "%s", w->report.why);
+    } else if (!good) {
         report_print(&w->report, o->seed, w->fig.steps);
     }
     world_free(&w);
@@ -74,7 +80,7 @@ static int run_range(struct options *o, uint64_t from, uint64_t to)
         if (from != to) {
             printf("seed %" PRIu64 "\n", seed); // so that an abort names it
         }
-        bad += !run(o, &t, true);
+        bad += !run(o, &t, NULL);
     }
     print_total(&t);
     return bad ? 1 : 0;
@@ -86,12 +92,13 @@ static int run_plants(struct options *o)
     for (int p = PLANT_NONE + 1; p < PLANTS_COUNT; p++) {
         struct total t = {0};
         bool found = false;
+        char why[WHY_MAX] = "";
         o->plant = (enum plant)p;
         for (o->seed = 1; o->seed <= PLANT_SEEDS && !found; o->seed++) {
-            found = !run(o, &t, false);
+            found = !run(o, &t, why);
         }
-        printf("%-14s %s: %s\n", plant_name(o->plant), found ? "found" : "MISSED",
-               plant_what(o->plant));
+        printf("%-14s %s\n    %s%s\n", plant_name(o->plant), plant_what(o->plant),
+               found ? "found: " : "MISSED", why);
         missed += !found;
     }
     return missed ? 1 : 0;
