@@ -107,7 +107,7 @@ static int read_options(int argc, char **argv, struct options *o)
             add_set(o, "dataDir", optarg);
             break;
         case 's':
-            if (!strchr(optarg, '=')) {
+            if (optarg[0] == '=' || !strchr(optarg, '=')) {
                 fprintf(stderr, "reeved: --set %s: must be KEY=VALUE\n", optarg);
                 return 2;
             }

@@ -417,6 +417,7 @@ static bool is_member_key(struct slice key, const char *word)
 enum err config_set(struct config *c, struct slice key, struct slice value, struct buf *why)
 {
     struct slice prefix = SLICE_LIT("zookeeper.");
+    struct slice given = key;
     if (slice_has_prefix(key, prefix)) {
         key = slice_skip(key, prefix.n);
     }
@@ -439,7 +440,7 @@ enum err config_set(struct config *c, struct slice key, struct slice value, stru
         return ERR_OK;
     }
     const char *near = nearest(key);
-    buf_fmt(why, "unknown key %.*s", SLICE_ARG(key));
+    buf_fmt(why, "unknown key %.*s", SLICE_ARG(given));
     if (near) {
         buf_fmt(why, "; did you mean %s?", near);
     }

@@ -181,12 +181,13 @@ static void test_unknown_keys(void **state)
     assert_int_equal(parse("tickTme=1\nclientport=2\nsnapRetainCount=3\nqwertyuiopasdf=4\n"
                            "zookeeper.maxCnxn=5\n"),
                      ERR_OK);
-    assert_string_equal(text_of(&w.warnings),
-                        "zoo.cfg:1: unknown key tickTme; did you mean tickTime? (ignored)\n"
-                        "zoo.cfg:2: unknown key clientport; did you mean clientPort? (ignored)\n"
-                        "zoo.cfg:3: unknown key snapRetainCount (ignored)\n"
-                        "zoo.cfg:4: unknown key qwertyuiopasdf (ignored)\n"
-                        "zoo.cfg:5: unknown key maxCnxn; did you mean maxCnxns? (ignored)\n");
+    assert_string_equal(
+        text_of(&w.warnings),
+        "zoo.cfg:1: unknown key tickTme; did you mean tickTime? (ignored)\n"
+        "zoo.cfg:2: unknown key clientport; did you mean clientPort? (ignored)\n"
+        "zoo.cfg:3: unknown key snapRetainCount (ignored)\n"
+        "zoo.cfg:4: unknown key qwertyuiopasdf (ignored)\n"
+        "zoo.cfg:5: unknown key zookeeper.maxCnxn; did you mean maxCnxns? (ignored)\n");
     struct buf b = {0};
     memset(buf_reserve(&b, 4000), 'k', 4000);
     buf_clear(&w.why);
