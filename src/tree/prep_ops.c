@@ -202,6 +202,18 @@ enum zkerr prep_delete(struct prep *x, const struct delete_request *r, struct tx
     return ZK_OK;
 }
 
+// The reaper looks at the applied tree: is the node of that path now another one?
+static bool is_made_anew(const struct prep *x, struct slice path, const struct pnode *node)
+{
+    struct node_stat applied;
+    uint32_t h = tree_find(x->p->t, path);
+    if (!h) {
+        return true;
+    }
+    tree_node_stat(x->p->t, h, &applied);
+    return applied.czxid != node->czxid;
+}
+
 // Still what the reaper saw? A node used or made anew in the meantime stays.
 enum zkerr prep_delete_container(struct prep *x, struct slice path, struct txn_body *out)
 {
@@ -218,7 +230,7 @@ enum zkerr prep_delete_container(struct prep *x, struct slice path, struct txn_b
         return ZK_NOTEMPTY;
     }
     enum node_kind kind = owner_kind(&x->p->t->cfg, node.owner);
-    bool due = kind == NODE_CONTAINER ||
+    bool due = (kind == NODE_CONTAINER && !is_made_anew(x, path, &node)) ||
                (kind == NODE_TTL && x->now.ms > node.mtime &&
                 (uint64_t)x->now.ms - (uint64_t)node.mtime > (uint64_t)owner_ttl_ms(node.owner));
     if (!due) {
