@@ -5,6 +5,7 @@
 stat fields, and whether each session can still be renewed. It must be the same on whichever
 program starts on the directory.
 """
+import itertools
 import json
 import os
 import time
@@ -338,12 +339,18 @@ def test_snapshots_are_taken_and_old_files_purged(make_server):
                                          "autopurge.purgeInterval": 1}))
     with zk.Conn(server.port) as c:
         c.create("/p")
-        for n in range(1000):
-            c.send(zk.CREATE, zk.create_request(f"/p/{n}", b"x" * 100))
-        for _ in range(1000):
-            assert c.recv_reply().err == 0
+        names = itertools.count()
+
+        def enough():
+            """Writes on: what comes due while a snapshot is being written makes none."""
+            for _ in range(100):
+                c.send(zk.CREATE, zk.create_request(f"/p/{next(names)}", b"x" * 100))
+            for _ in range(100):
+                assert c.recv_reply().err == 0
+            return len(server.snapshot_files()) >= 5
+
+        harness.poll_until(enough, 10, "snapshots")
         before = state_of(server)
-    harness.poll_until(lambda: len(server.snapshot_files()) >= 4, 10, "snapshots")
     server.restart()
     # Both programs purge at start.
     harness.poll_until(lambda: len(server.snapshot_files()) <= 4, 10, "purge")

@@ -150,7 +150,7 @@ class Reader:
 
     def ustr(self):
         raw = self.buf()
-        return None if raw is None else raw.decode()
+        return None if raw is None else raw.decode(errors="surrogateescape")
 
     def vec(self, decode):
         return [decode() for _ in range(max(self.i32(), 0))]

@@ -161,7 +161,11 @@ final class Framework {
         refused(KeeperException.Code.NOAUTH, () -> stranger.getData().forPath(w.path));
         refused(KeeperException.Code.NOAUTH, () -> stranger.setData().forPath(w.path, new byte[1]));
         refused(KeeperException.Code.NOAUTH, () -> stranger.create().forPath(w.path + "/c"));
-        World.check(stranger.checkExists().forPath(w.path) != null, "exists needs no right");
+        if (Boolean.getBoolean("exists.needs.read")) {
+            refused(KeeperException.Code.NOAUTH, () -> stranger.checkExists().forPath(w.path));
+        } else {
+            World.check(stranger.checkExists().forPath(w.path) != null, "exists needs no right");
+        }
         World.same("hidden", new String(owner.getData().forPath(w.path)), "data");
         ZooKeeper zk = stranger.getZookeeperClient().getZooKeeper();
         zk.addAuthInfo("digest", "user:wrong".getBytes());
