@@ -52,6 +52,9 @@ struct crashdisk {
 
 static void drop_changes(struct file *f, size_t n)
 {
+    if (n == 0) {
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         buf_fini(&f->changes[i].data);
     }
@@ -66,9 +69,7 @@ static void unref(struct file *f)
     if (--f->refs > 0) {
         return;
     }
-    if (f->changes_n) {
-        drop_changes(f, f->changes_n);
-    }
+    drop_changes(f, f->changes_n);
     mem_free(f->changes);
     buf_fini(&f->seen);
     buf_fini(&f->synced);

@@ -291,8 +291,10 @@ void host_on_turn(struct host *h)
         struct inbox_item it = h->inbox[i]; // the inbox may move while the server works
         deliver(h, &it);
     }
-    memmove(h->inbox, h->inbox + n, (h->inbox_n - n) * sizeof(*h->inbox));
     h->inbox_n -= n;
+    if (n) {
+        memmove(h->inbox, h->inbox + n, h->inbox_n * sizeof(*h->inbox));
+    }
     node_turn(h->node);
     if (h->inbox_n) {
         turn_soon(h);

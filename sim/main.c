@@ -17,7 +17,7 @@ enum {
 static const char usage[] =
     "reeve-sim --seed N [options]      one world; --trace prints its whole history\n"
     "reeve-sim --seeds A..B [options]  many, one after the other\n"
-    "reeve-sim --plants                show that each planted bug is found\n"
+    "reeve-sim --plants [--seed N]      show that each planted bug is found, from seed N on\n"
     "  --plant NAME   plant one bug            --storm S     seconds of faults (30)\n"
     "  --clients N    how many clients (2..16) --no-faults   only load\n"
     "  --only FAULT   only this kind of fault  --quiet-node  without the servers' own log lines\n";
@@ -86,7 +86,7 @@ static int run_range(struct options *o, uint64_t from, uint64_t to)
     return bad ? 1 : 0;
 }
 
-static int run_plants(struct options *o)
+static int run_plants(struct options *o, uint64_t from)
 {
     int missed = 0;
     for (int p = PLANT_NONE + 1; p < PLANTS_COUNT; p++) {
@@ -94,7 +94,7 @@ static int run_plants(struct options *o)
         bool found = false;
         char why[WHY_MAX] = "";
         o->plant = (enum plant)p;
-        for (o->seed = 1; o->seed <= PLANT_SEEDS && !found; o->seed++) {
+        for (o->seed = from; o->seed < from + PLANT_SEEDS && !found; o->seed++) {
             found = !run(o, &t, why);
         }
         printf("%-14s %s\n    %s%s\n", plant_name(o->plant), plant_what(o->plant),
@@ -189,7 +189,7 @@ static bool parse(struct command *c, int argc, char **argv)
             return false;
         }
     }
-    return c->seeds != c->plants;
+    return c->seeds || c->plants;
 }
 
 int main(int argc, char **argv)
@@ -201,5 +201,5 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    return c.plants ? run_plants(&c.o) : run_range(&c.o, c.from, c.to);
+    return c.plants ? run_plants(&c.o, c.from ? c.from : 1) : run_range(&c.o, c.from, c.to);
 }
