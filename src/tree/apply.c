@@ -81,7 +81,8 @@ static void apply_create(struct ctx *c, const struct creation *x, struct apply_r
 {
     struct tree *t = c->t;
     struct slice up = path_parent(x->path);
-    uint32_t parent = up.p ? tree_find(t, up) : 0;
+    // A stored parent is "" or longer than "/": "//x" would be a second name of "/x".
+    uint32_t parent = up.p && up.n != 1 ? tree_find(t, up) : 0;
     if (!parent) {
         r->err = ZK_NONODE;
         return;

@@ -73,7 +73,7 @@ static uint32_t find_parent(struct tree *t, struct slice path)
 {
     struct loading *l = &t->load;
     struct slice up = path_parent(path);
-    if (!up.p) {
+    if (!up.p || up.n == 1) { // "//x" is no path, though "/" is a name of the root
         return 0;
     }
     if (l->parent && is_path(&l->parent_path, up)) {
