@@ -126,7 +126,7 @@ void notify_one(struct serve *s, struct conn *c, int32_t type, struct slice path
 // fourletter.c
 enum { WORD_NONE = -1 };
 uint64_t word_whitelist(const char *list, bool read_only_enabled);
-int word_find(uint32_t first4); // row of commands.def
-size_t word_length(int word);   // bytes it needs to be complete
+int word_find(uint32_t first4);                      // row of commands.def
+size_t word_length(const struct serve *s, int word); // bytes it needs to be complete
 void word_serve(struct serve *s, struct conn *c, int word, struct slice bytes);
 void mntr_fmt(struct serve *s, const struct serve_facts *f, struct buf *b);

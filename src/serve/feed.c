@@ -103,7 +103,7 @@ static size_t serve_frames(struct serve *s, struct conn *c, struct slice in, str
         if (c->state == CONN_NEW) {
             int word = word_find(n);
             if (word != WORD_NONE) {
-                if (in.n - at < word_length(word)) {
+                if (in.n - at < word_length(s, word)) {
                     return at;
                 }
                 word_serve(s, c, word, slice_skip(in, at));
@@ -147,14 +147,14 @@ static void serve_own(struct serve *s, struct conn *c, struct mono arrived, bool
 }
 
 // Bytes that conn.in lacks to be looked at again; its frame has no more than frame_max.
-static size_t missing(const struct conn *c)
+static size_t missing(const struct serve *s, const struct conn *c)
 {
     if (c->in.n < 4) {
         return 4 - c->in.n;
     }
     uint32_t n = be32_get(c->in.p);
     int word = c->state == CONN_NEW ? word_find(n) : WORD_NONE;
-    return (word != WORD_NONE ? word_length(word) : 4 + (size_t)n) - c->in.n;
+    return (word != WORD_NONE ? word_length(s, word) : 4 + (size_t)n) - c->in.n;
 }
 
 static void keep(struct serve *s, struct conn *c, struct slice rest)
@@ -178,7 +178,7 @@ static void pause_if_stalled(struct serve *s, struct conn *c)
 void feed_bytes(struct serve *s, struct conn *c, struct slice in)
 {
     while (c->in.n && in.n && !c->stalled && conn_reads(c)) {
-        size_t take = missing(c);
+        size_t take = missing(s, c);
         take = take < in.n ? take : in.n;
         keep(s, c, slice_head(in, take));
         in = slice_skip(in, take);

@@ -348,9 +348,9 @@ int word_find(uint32_t first4)
     }
 }
 
-size_t word_length(int word)
+size_t word_length(const struct serve *s, int word)
 {
-    return word < ROWS ? words[word].bytes : 4;
+    return word < ROWS && (s->words_enabled >> word & 1) ? words[word].bytes : 4;
 }
 
 uint64_t word_whitelist(const char *list, bool read_only_enabled)
