@@ -52,7 +52,7 @@ static inline bool slice_has_prefix(struct slice s, struct slice prefix)
 
 static inline struct slice slice_skip(struct slice s, size_t n)
 {
-    return (struct slice){s.p + n, s.n - n};
+    return (struct slice){n ? s.p + n : s.p, s.n - n}; // null stays null
 }
 
 static inline struct slice slice_head(struct slice s, size_t n)
