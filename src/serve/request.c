@@ -202,7 +202,9 @@ static void take_refused(struct serve *s, struct conn *c, const struct request *
     }
     struct buf frame = {0};
     reply_head_encode(&frame, r->xid, zxid, err);
-    order_answer(queue(s, c, r, ORDER_WRITE, SLICE_NULL), buf_slice(&frame), false);
+    struct order_item *x = queue(s, c, r, ORDER_WRITE, SLICE_NULL);
+    order_answer(x, buf_slice(&frame), false);
+    x->as_applied = true;
     buf_fini(&frame);
 }
 
@@ -216,7 +218,8 @@ void request_run_ready(struct serve *s, struct conn *c)
             return;
         }
         struct order_item *x = order_head(&c->order, &s->items);
-        struct request r = {x->xid, x->op, {x->arrived_ns}, slice_of(x->bytes, x->bytes_n)};
+        const void *bytes = x->bytes_n ? x->bytes : (const void *)"";
+        struct request r = {x->xid, x->op, {x->arrived_ns}, slice_of(bytes, x->bytes_n)};
         bool ends = x->close_after;
         if (x->answered) {
             struct reply_to to = {.xid = r.xid, .op = r.op, .arrived = r.arrived};

@@ -71,7 +71,7 @@ void dkit_close(struct dkit *k)
     }
     while (!disk_idle(k->disk)) {
         disk_flush(k->disk);
-        must(dkit_job(k, ENV_LANE_LOG) | dkit_job(k, ENV_LANE_BACKGROUND));
+        must((int)dkit_job(k, ENV_LANE_LOG) | (int)dkit_job(k, ENV_LANE_BACKGROUND));
     }
     disk_free(&k->disk);
     tree_free(&k->tree);
@@ -185,7 +185,8 @@ void dkit_settle(struct dkit *k)
 {
     do {
         dkit_turn(k);
-    } while (dkit_job(k, ENV_LANE_LOG) | dkit_job(k, ENV_LANE_BACKGROUND) || k->wait_ms == 0);
+    } while ((int)dkit_job(k, ENV_LANE_LOG) | (int)dkit_job(k, ENV_LANE_BACKGROUND) ||
+             k->wait_ms == 0);
 }
 
 void dkit_append_n(struct dkit *k, int n)

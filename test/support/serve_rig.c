@@ -222,6 +222,8 @@ static bool answer_asks(struct rig *r)
 
 bool rig_commit(struct rig *r)
 {
+    while (answer_asks(r)) {
+    }
     if (r->log_at == r->log_n) {
         return false;
     }
