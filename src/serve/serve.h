@@ -67,9 +67,9 @@ struct serve_facts {
 
 // A request that leaves serve for the leader. Slices are good until the next call into serve.
 enum submit_kind {
-    SUBMIT_WRITE,  // prep, propose; comes back as serve_on_commit or serve_on_refuse
-    SUBMIT_SYNC,   // comes back as serve_on_synced
-    SUBMIT_RENEW,  // is this session alive? comes back as serve_on_renewed
+    SUBMIT_WRITE,   // prep, propose; comes back as serve_on_commit or serve_on_refuse
+    SUBMIT_SYNC,    // comes back as serve_on_synced
+    SUBMIT_RENEW,   // is this session alive? comes back as serve_on_renewed
     SUBMIT_SESSION, // create this session: a write whose body is CreateSessionTxn
     SUBMIT_TOUCH    // the connection ends; its session was heard of at `heard`. No answer
 };
