@@ -138,10 +138,12 @@ static void children(void **state)
     assert_int_equal(out.n, 4 + 68);
     buf_clear(&out);
     read_all_children_number(k->t, &k->who, SLICE_LIT("/"), &out);
+    read_all_children_number(k->t, &k->who, SLICE_LIT(""), &out); // counts "/" as well
     read_all_children_number(k->t, &k->who, SLICE_LIT("/a"), &out);
     read_all_children_number(k->t, &k->who, SLICE_LIT("/a/x"), &out);
     in = answer();
     assert_int_equal(jute_get_int(&in), 7);
+    assert_int_equal(jute_get_int(&in), 8);
     assert_int_equal(jute_get_int(&in), 2);
     assert_int_equal(jute_get_int(&in), 0);
 }
