@@ -191,7 +191,7 @@ static enum err get_block(struct slice in, size_t *used, struct buf *out)
     }
     size_t plain;
     const char *q = (const char *)in.p + 4;
-    if (snappy_uncompressed_length(q, n, &plain) != SNAPPY_OK || plain > BLOCK_MAX) {
+    if (snappy_uncompressed_length(q, n, &plain) != SNAPPY_OK || plain == 0 || plain > BLOCK_MAX) {
         return ERR_CORRUPT;
     }
     size_t at = out->n;
