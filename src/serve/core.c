@@ -135,7 +135,8 @@ void core_pop(struct serve *s, struct conn *c)
 void core_let_go(struct serve *s, struct conn *c)
 {
     if (c->session) {
-        core_submit(s, SUBMIT_TOUCH, c)->heard = c->heard; // serve_last_heard() forgets it now
+        core_submit(s, SUBMIT_TOUCH, c)->heard =
+            core_heard(s, c); // serve_last_heard() forgets it now
         orphan_keep(&s->orphans, &s->items, c->session, &c->order);
         conn_session_del(&s->conns, c);
     }

@@ -82,6 +82,14 @@ struct serve {
     struct large_logged large_logged[CORE_LARGE_LOGGED];
 };
 
+// When the client was last heard. While this server holds its requests back it cannot be heard, and
+// that is no silence; while it does not take its replies it is.
+static inline struct mono core_heard(const struct serve *s, const struct conn *c)
+{
+    bool held_back = c->stalled && c->out.n + c->unsent <= LIMIT_CONN_UNSENT_PAUSE;
+    return held_back ? s->now : c->heard;
+}
+
 // core.c
 void core_order_send(struct serve *s, struct conn *c); // its `out` has bytes to go
 void core_order(struct serve *s, enum conn_order_kind kind, struct conn *c);

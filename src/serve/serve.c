@@ -92,8 +92,9 @@ void serve_on_tick(struct serve *s, struct mono now, struct wall wall)
         struct conn *c = conn_get(&s->conns, (uint32_t)id);
         must(c != NULL);
         int32_t timeout_ms = c->session ? c->timeout_ms : s->cfg.sessionless_timeout_ms;
-        if (mono_diff_ms(now, c->heard) < timeout_ms) {
-            expiry_touch(s->idle, id, c->heard);
+        struct mono heard = core_heard(s, c);
+        if (mono_diff_ms(now, heard) < timeout_ms) {
+            expiry_touch(s->idle, id, heard);
             continue;
         }
         s->stats.sessionless_expired += c->session == 0;
@@ -114,7 +115,7 @@ bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at)
 {
     const struct conn *c = conn_of_session(&s->conns, session);
     if (c) {
-        *at = c->heard;
+        *at = core_heard(s, c);
     }
     return c != NULL;
 }

@@ -9,15 +9,16 @@ void summary_avg_fmt(const struct summary *s, struct buf *b)
         buf_fmt(b, "0.0");
         return;
     }
-    __int128 scaled = ((__int128)s->sum * 20000 / s->n + 1) / 2; // rounded half up
-    int64_t whole = (int64_t)(scaled / 10000);
-    int part = (int)(scaled % 10000);
+    // Rounded half up to four places; n stays far below INT64_MAX / 20000.
+    int64_t part = (s->sum % s->n * 20000 / s->n + 1) / 2;
+    int64_t whole = s->sum / s->n + part / 10000;
+    part %= 10000;
     int width = 4;
     while (width > 1 && part % 10 == 0) {
         part /= 10;
         width--;
     }
-    buf_fmt(b, "%" PRId64 ".%0*d", whole, width, part);
+    buf_fmt(b, "%" PRId64 ".%0*" PRId64, whole, width, part);
 }
 
 void stats_init(struct stats *s)
