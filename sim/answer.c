@@ -118,6 +118,45 @@ static int32_t answer_node(const struct model *m, const struct ask *q, int64_t z
     return ZK_OK;
 }
 
+static void put_identities(const struct ask *q, struct buf *b)
+{
+    size_t count_at = b->n;
+    int32_t n = 1;
+    buf_put_i32(b, 0);
+    jute_put_bytes(b, SLICE_LIT("ip"));
+    jute_put_bytes(b, acls_ip(q->who.client));
+    for (uint32_t u = 0; u < USERS; u++) {
+        if (q->who.users & 1u << u) {
+            const char *user = acls_user(u);
+            jute_put_bytes(b, SLICE_LIT("digest"));
+            jute_put_bytes(b, slice_of(user, (size_t)(strchr(user, ':') - user)));
+            n++;
+        }
+    }
+    be32_put(b->p + count_at, (uint32_t)n);
+}
+
+static void put_reads(const struct model *m, const struct ask *q, int64_t zxid, struct arena *a,
+                      struct buf *b)
+{
+    for (int32_t i = 0; i < q->parts_n; i++) {
+        struct buf body = {0};
+        struct ask part = q->parts[i];
+        part.who = q->who;
+        int32_t err = answer_node(m, &part, zxid, a, &body);
+        struct multi_header h = {err ? -1 : part.type, false, err};
+        jute_put_record(b, &record_multi_header, &h);
+        if (err) {
+            buf_put_i32(b, err);
+        } else {
+            buf_put_slice(b, buf_slice(&body));
+        }
+        buf_fini(&body);
+    }
+    struct multi_header end = {-1, true, -1};
+    jute_put_record(b, &record_multi_header, &end);
+}
+
 int32_t answer(const struct model *m, const struct ask *q, int64_t zxid, struct arena *a,
                struct buf *body)
 {
@@ -127,6 +166,12 @@ int32_t answer(const struct model *m, const struct ask *q, int64_t zxid, struct 
         return ZK_OK;
     case OP_GET_EPHEMERALS:
         put_ephemerals(m, q, zxid, body);
+        return ZK_OK;
+    case OP_WHO_AM_I:
+        put_identities(q, body);
+        return ZK_OK;
+    case OP_MULTI_READ:
+        put_reads(m, q, zxid, a, body);
         return ZK_OK;
     case OP_ADD_WATCH:
         buf_put_i32(body, 0);

@@ -69,6 +69,7 @@ static void encode_body(const struct ask *q, struct buf *b)
     case OP_WHO_AM_I:
         break;
     case OP_MULTI:
+    case OP_MULTI_READ:
         encode_multi(q, b);
         break;
     case OP_EXISTS:

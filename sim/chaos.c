@@ -63,6 +63,20 @@ static void noisy_read(struct world *w, struct buf *b)
     buf_fini(&body);
 }
 
+bool chaos_greet(struct client *c)
+{
+    static const char *const words[] = {"mntr", "stat", "srvr", "cons", "dump", "wchs",
+                                        "wchc", "wchp", "conf", "envi", "ruok", "isro",
+                                        "dirs", "hash", "crst", "srst", "gtmk", "nono"};
+    if (world_chance(c->w, 1, 2)) {
+        return false;
+    }
+    const char *word = words[world_below(c->w, sizeof(words) / sizeof(words[0]))];
+    report_line(&c->w->report, "client %u says %s", c->index, word);
+    net_client_send(c->w, c->link, slice_str(word));
+    return true;
+}
+
 void chaos_say(struct client *c)
 {
     struct world *w = c->w;

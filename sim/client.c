@@ -131,6 +131,12 @@ void client_hang_up(struct client *c)
     }
 }
 
+void client_drop(struct client *c)
+{
+    report_line(&c->w->report, "client %u forgets its connection", c->index);
+    lose(c);
+}
+
 void client_on_closed(struct client *c, uint32_t link)
 {
     if (link == c->link) {
@@ -165,9 +171,16 @@ void client_on_connected(struct client *c, uint32_t link)
     if (link != c->link) {
         return;
     }
+    if (c->chaos && chaos_greet(c)) {
+        return;
+    }
     struct buf b = {0};
+    uint8_t passwd[sizeof(c->passwd)];
+    memcpy(passwd, c->passwd, sizeof(passwd));
+    c->bad_passwd = c->session && world_chance(c->w, 1, 12);
+    passwd[world_below(c->w, sizeof(passwd))] ^= c->bad_passwd;
     struct connect_request r = {0, c->last_zxid, c->timeout_ms, c->session,
-                                slice_of(c->passwd, sizeof(c->passwd))};
+                                slice_of(passwd, sizeof(passwd))};
     buf_put_i32(&b, 0);
     jute_put_record(&b, &record_connect_request, &r);
     if (world_chance(c->w, 2, 3)) {
@@ -186,6 +199,10 @@ void client_on_connected(struct client *c, uint32_t link)
 static void on_refused_session(struct client *c)
 {
     struct model_session *s = model_session(c->w->check->model, c->session);
+    if (c->bad_passwd) {
+        client_hang_up(c); // the session is none the worse for it
+        return;
+    }
     report_line(&c->w->report, "client %u: session 0x%" PRIx64 " is gone", c->index,
                 (uint64_t)c->session);
     if (c->session == 0) {
@@ -206,6 +223,10 @@ static void on_session(struct client *c, const struct connect_response *r)
     if (r->timeout_ms != want) {
         report_fail(&w->report, "client %u asked for %d ms and got %d", c->index, c->timeout_ms,
                     r->timeout_ms);
+    }
+    if (c->bad_passwd) {
+        report_fail(&w->report, "client %u got session 0x%" PRIx64 " with a wrong password",
+                    c->index, (uint64_t)r->session_id);
     }
     if (c->session && r->session_id != c->session) {
         report_fail(&w->report, "client %u asked for session 0x%" PRIx64 " and got 0x%" PRIx64,
@@ -276,7 +297,7 @@ static void on_greeting(struct client *c, struct slice frame)
 
 void client_on_data(struct client *c, uint32_t link, struct slice bytes)
 {
-    if (link != c->link) {
+    if (link != c->link || (c->chaos && c->state != CLIENT_GREETING)) {
         return;
     }
     buf_put_slice(&c->in, bytes);
@@ -294,7 +315,7 @@ void client_on_data(struct client *c, uint32_t link, struct slice bytes)
         at += 4 + n;
         if (c->state == CLIENT_GREETING) {
             on_greeting(c, frame);
-        } else if (c->state == CLIENT_LIVE && !c->chaos) {
+        } else if (c->state == CLIENT_LIVE) {
             check_order_frame(c, frame);
         }
     }
@@ -427,7 +448,11 @@ void client_tick(struct client *c)
     } else if (c->state == CLIENT_LIVE && !leave) {
         work(c);
         if (c->state == CLIENT_LIVE && world_chance(w, 1, 300)) {
-            client_hang_up(c);
+            if (world_chance(w, 1, 2)) {
+                client_drop(c);
+            } else {
+                client_hang_up(c);
+            }
             if (world_chance(w, 1, 3)) {
                 forget_session(c); // leaves it to expire
             }

@@ -33,6 +33,7 @@ struct client {
     int64_t hello_zxid; // what the server had applied when ConnectRequest was sent
     bool closing;       // closeSession is sent
     bool left;          // it is over
+    bool bad_passwd;    // ConnectRequest carried a wrong one
 
     struct ask **asks;              // in the order they were sent
     size_t asks_n, asks_cap, first; // first: the oldest without an answer
@@ -61,6 +62,7 @@ void client_on_closed(struct client *c, uint32_t link);
 
 int64_t client_session(const struct client *c, uint32_t link); // 0: none on that link
 void client_hang_up(struct client *c);
+void client_drop(struct client *c);                // forgets the connection without closing it
 void client_send(struct client *c, struct ask *q); // takes its place in line
 void client_remember(struct client *c, int64_t session);
 struct ask *client_ask(struct client *c, int32_t type); // a new one, with a fresh xid
@@ -72,5 +74,6 @@ bool clients_chaos(struct world *w, int64_t session);
 void check_order_frame(struct client *c, struct slice frame);
 // load.c: what to ask next.
 struct ask *load_next(struct client *c);
-// chaos.c: what not to.
+// chaos.c: what not to. True: a word instead of a handshake was sent.
+bool chaos_greet(struct client *c);
 void chaos_say(struct client *c);

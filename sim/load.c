@@ -157,6 +157,13 @@ static void make_read(struct client *c, struct ask *q)
     q->type = types[below(c, sizeof(types) / sizeof(types[0]))];
     q->path = any_path(c);
     q->watch = below(c, 3) == 0;
+    if (q->type == OP_MULTI_READ) {
+        q->parts_n = (int32_t)below(c, MULTI_MAX);
+        q->parts = arena_zalloc(&c->arena, (size_t)q->parts_n * sizeof(*q->parts) + 1);
+    }
+    for (int32_t i = 0; i < q->parts_n; i++) {
+        q->parts[i] = (struct ask){.type = OP_GET_DATA, .path = any_path(c)};
+    }
     if (q->type == OP_GET_EPHEMERALS) {
         q->path = below(c, 2) ? SLICE_LIT("/") : SLICE_LIT("/a");
     }
