@@ -150,10 +150,11 @@ static void make_multi(struct client *c, struct ask *q)
 
 static void make_read(struct client *c, struct ask *q)
 {
-    static const int32_t types[] = {
-        OP_GET_DATA, OP_GET_DATA,     OP_GET_DATA,       OP_EXISTS,
-        OP_EXISTS,   OP_GET_CHILDREN, OP_GET_CHILDREN2,  OP_GET_CHILDREN2,
-        OP_GET_ACL,  OP_SYNC,         OP_GET_EPHEMERALS, OP_GET_ALL_CHILDREN_NUMBER};
+    static const int32_t types[] = {OP_GET_DATA,      OP_GET_DATA,       OP_GET_DATA,
+                                    OP_EXISTS,        OP_EXISTS,         OP_GET_CHILDREN,
+                                    OP_GET_CHILDREN2, OP_GET_CHILDREN2,  OP_GET_ACL,
+                                    OP_SYNC,          OP_GET_EPHEMERALS, OP_GET_ALL_CHILDREN_NUMBER,
+                                    OP_WHO_AM_I,      OP_MULTI_READ};
     q->type = types[below(c, sizeof(types) / sizeof(types[0]))];
     q->path = any_path(c);
     q->watch = below(c, 3) == 0;
