@@ -238,7 +238,9 @@ static void fmt_node(struct buf *b, const struct tree *t, const struct snapfile_
     const struct data_node *n = &v->node;
     buf_fmt(b, "node %.*s ", SLICE_ARG(v->path.n ? v->path : SLICE_LIT("/")));
     for (size_t i = 0; i < n->data.n; i++) {
-        buf_fmt(b, "%02x", n->data.p[i]);
+        static const char digits[] = "0123456789abcdef";
+        buf_put_u8(b, (uint8_t)digits[n->data.p[i] >> 4]);
+        buf_put_u8(b, (uint8_t)digits[n->data.p[i] & 15]);
     }
     buf_fmt(b, "%s ", !n->data.p ? "null" : n->data.n ? "" : "empty");
     static const struct acl_vec open = {open_acl, 1};

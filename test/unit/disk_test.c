@@ -136,7 +136,7 @@ static bool crash_at(uint64_t call, uint64_t seed, bool power, int kind)
 static void a_crash_at_every_call(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 5; seed++) {
         uint64_t call = 1;
         while (!crash_at(call, seed, seed > 1, seed == 3 ? DISK_SNAPPY : DISK_PLAIN)) {
             call++;
@@ -209,7 +209,7 @@ static void an_error_at_every_call(void **state)
             dkit_init(&k, 5);
             fake_env_fail(k.f, call, errors[i]);
             if (dkit_open(&k) == ERR_OK) {
-                for (int round = 0; round < 3; round++) {
+                for (int round = 0; round < 2; round++) {
                     script(&k);
                     fake_env_pass_ms(k.f, 1000);
                     dkit_settle(&k);
