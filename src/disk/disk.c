@@ -30,7 +30,7 @@ struct disk {
     int64_t txns, bytes;         // appended since the counters started anew
     int64_t txns_max, bytes_max; // where they call for a snapshot; bytes_max 0: never
     int64_t snap_bytes;          // of all snapshots
-    int64_t recovered_txns;
+    int64_t recovered_txns, snap_load_ms, replay_ms;
 };
 
 // ---- open
@@ -112,6 +112,8 @@ static void start_parts(struct disk *d, const struct tree *tree, const struct re
     d->purge_at = mono_add_ms(d->env->now, d->cfg.purge_interval_ms);
     d->snap_bytes = r->snap_bytes;
     d->recovered_txns = r->txns;
+    d->snap_load_ms = r->snap_load_ms;
+    d->replay_ms = r->replay_ms;
     d->rng = (struct rng){d->env->seed ^ 0x6469736bu};
     restart_counters(d);
     d->txns = r->txns; // many restarts must not make the log endless
@@ -341,14 +343,15 @@ void disk_get_stats(const struct disk *d, struct disk_stats *s)
 {
     *s = (struct disk_stats){.snap_count = d->snapshot.count,
                              .snap_errors = d->snapshot.errors,
-                             .fsync_count = d->log.fsync_count,
                              .fsync_slow = d->log.fsync_slow,
-                             .fsync_ns_last = d->log.fsync_ns_last,
-                             .fsync_ns_max = d->log.fsync_ns_max,
-                             .fsync_ns_sum = d->log.fsync_ns_sum,
+                             .fsync_ns = d->log.fsync_ns,
+                             .batch_txns = d->log.batch_txns,
+                             .snapshot_ms = d->snapshot.ms,
                              .last_snap_zxid = d->snapshot.last_zxid,
                              .last_snap_wall_ms = d->snapshot.last_wall_ms,
-                             .recovered_txns = d->recovered_txns};
+                             .recovered_txns = d->recovered_txns,
+                             .snap_load_ms = d->snap_load_ms,
+                             .replay_ms = d->replay_ms};
 }
 
 void disk_sizes(const struct disk *d, int64_t *snap_bytes, int64_t *log_size)

@@ -11,6 +11,7 @@
 // Formats and rules: disk-format.md; docs/ARCHITECTURE.md says where ours is stricter.
 #pragma once
 
+#include "base/summary.h"
 #include "env.h"
 #include "tree/tree.h"
 
@@ -50,10 +51,10 @@ struct disk_event {
 };
 
 struct disk_stats { // for mntr, dirs, srvr
-    int64_t snap_count, snap_errors, fsync_count, fsync_slow;
-    int64_t fsync_ns_last, fsync_ns_max, fsync_ns_sum;
+    int64_t snap_count, snap_errors, fsync_slow;
+    struct summary fsync_ns, batch_txns, snapshot_ms;
     int64_t last_snap_zxid, last_snap_wall_ms;
-    int64_t recovered_txns; // at start
+    int64_t recovered_txns, snap_load_ms, replay_ms; // at start
 };
 
 struct disk;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The core thread's side of the log writer: what gathers, what is in flight, and what comes of it.
 #include "disk/log.h"
 
 #include "base/mem.h"
@@ -6,206 +8,12 @@
 #include "limits.h"
 
 enum {
-    // Zeros are written in pieces of this size.
-    ZEROS = 64 * 1024,
     // Steps of zero-filling: the first is what an almost idle server costs on disk, the last about
     // what a disk writes in a few milliseconds.
     STEP_MIN = 64 * 1024,
     STEP_MAX = 4 * 1024 * 1024,
-    BLOCK = 4096,
     RETRY_MS = 500
 };
-
-// ---- on the lane -------------------------------------------------------------------------------
-
-static enum err put_zeros(struct env *env, int fd, uint64_t from, uint64_t to)
-{
-    static const uint8_t zeros[ZEROS];
-    while (from < to) {
-        size_t n = to - from < ZEROS ? (size_t)(to - from) : ZEROS;
-        enum err e = env->ops->file_write(env, fd, from, zeros, n);
-        if (e) {
-            return e;
-        }
-        from += n;
-    }
-    return ERR_OK;
-}
-
-static uint64_t round_up(uint64_t n)
-{
-    return (n + BLOCK - 1) / BLOCK * BLOCK;
-}
-
-// Makes sure that the file is durably filled up to `end`. No space: it is as it was.
-static enum err extend(struct log_write *w, uint64_t end)
-{
-    const struct env_ops *ops = w->job.env->ops;
-    struct log_place *f = &w->place;
-    uint64_t to = round_up(end + w->step);
-    if (to <= f->filled) {
-        return ERR_OK;
-    }
-    enum err e = put_zeros(w->job.env, f->fd, f->filled, to);
-    if (!e) {
-        e = ops->file_sync(w->job.env, f->fd);
-    }
-    if (!e) {
-        f->filled = to;
-        return ERR_OK;
-    }
-    enum err undo = ops->file_truncate(w->job.env, f->fd, f->filled);
-    return undo ? ERR_IO : e;
-}
-
-// Takes a half-written batch back. What was durable before it stays.
-static enum err undo_batch(struct log_write *w)
-{
-    const struct env_ops *ops = w->job.env->ops;
-    enum err e = ops->file_truncate(w->job.env, w->place.fd, w->place.pos);
-    if (!e) {
-        e = ops->file_sync(w->job.env, w->place.fd);
-    }
-    w->place.filled = w->place.pos;
-    return e ? ERR_IO : ERR_NOSPACE;
-}
-
-static enum err write_batch(struct log_write *w)
-{
-    const struct env_ops *ops = w->job.env->ops;
-    struct log_place *f = &w->place;
-    const struct buf *b = &w->batch->bytes;
-    uint64_t end = f->pos + b->n;
-    if (w->step && end > f->filled) {
-        enum err e = extend(w, end);
-        if (e) {
-            return e;
-        }
-    }
-    enum err e = ops->file_write(w->job.env, f->fd, f->pos, b->p, b->n);
-    if (!e && w->force_sync) {
-        e = ops->file_sync(w->job.env, f->fd);
-    }
-    if (e) {
-        return e == ERR_NOSPACE ? undo_batch(w) : e;
-    }
-    f->pos = end;
-    f->filled = f->filled > end ? f->filled : end;
-    return ERR_OK;
-}
-
-// Header, batch (if any) and zeros into the temporary file. Leaves it open in *f.
-static enum err make_file(struct log_write *w, const char *tmp, struct log_place *f)
-{
-    struct env *env = w->job.env;
-    *f = (struct log_place){.fd = -1};
-    enum err e =
-        env->ops->file_open(env, tmp, ENV_OPEN_WRITE | ENV_OPEN_CREATE | ENV_OPEN_TRUNC, &f->fd);
-    if (e) {
-        f->fd = -1;
-        return e;
-    }
-    struct buf b = {0};
-    logfile_put_header(&b);
-    if (w->batch) {
-        buf_put_slice(&b, buf_slice(&w->batch->bytes));
-    }
-    f->pos = b.n;
-    f->filled = w->step || !w->batch ? round_up(b.n + w->step + w->probe_bytes) : b.n;
-    e = env->ops->file_write(env, f->fd, 0, b.p, b.n);
-    buf_fini(&b);
-    if (!e) {
-        e = put_zeros(env, f->fd, f->pos, f->filled);
-    }
-    if (!e) {
-        e = env->ops->file_sync(env, f->fd);
-    }
-    return e;
-}
-
-// A temporary file that is not wanted; nothing depends on whether it is really gone.
-static void drop_file(struct env *env, const char *tmp, struct log_place *f)
-{
-    if (f->fd >= 0) {
-        env->ops->file_close(env, f->fd);
-        f->fd = -1;
-    }
-    (void)!env->ops->unlink(env, tmp);
-}
-
-// The old file loses its zeros: they are no use to anybody, and no harm if they stay. Its records
-// are durable already.
-static void close_file(struct log_write *w)
-{
-    if (w->place.fd < 0) {
-        return;
-    }
-    const struct env_ops *ops = w->job.env->ops;
-    bool cut = ops->file_truncate(w->job.env, w->place.fd, w->place.pos) == ERR_OK;
-    ops->file_close(w->job.env, w->place.fd);
-    w->closed_bytes = cut ? w->place.pos : w->place.filled;
-}
-
-static enum err begin_file(struct log_write *w)
-{
-    struct env *env = w->job.env;
-    char name[DISK_NAME_MAX];
-    disk_name_log(name, w->batch->first_zxid);
-    char *tmp = disk_path(w->dir, DISK_TMP_LOG);
-    char *path = disk_path(w->dir, name);
-    struct log_place f;
-    enum err e = make_file(w, tmp, &f);
-    if (!e) {
-        e = env->ops->rename(env, tmp, path);
-    }
-    if (e) {
-        drop_file(env, tmp, &f);
-    } else {
-        e = env->ops->sync_dir(env, w->dir);
-        e = e == ERR_NOSPACE ? ERR_IO : e; // it may show or not: no way back from here
-        close_file(w);
-        w->place = f;
-    }
-    mem_free(tmp);
-    mem_free(path);
-    return e;
-}
-
-// Is there space for what did not fit?
-static enum err probe(struct log_write *w)
-{
-    if (w->place.fd >= 0 && !w->roll) {
-        return extend(w, w->place.pos + w->probe_bytes);
-    }
-    char *tmp = disk_path(w->dir, DISK_TMP_LOG);
-    struct log_place f;
-    enum err e = make_file(w, tmp, &f);
-    drop_file(w->job.env, tmp, &f);
-    mem_free(tmp);
-    return e;
-}
-
-static void run_write(struct env_job *job)
-{
-    struct log_write *w = (struct log_write *)job;
-    if (!w->batch) {
-        w->err = probe(w);
-        return;
-    }
-    logfile_seal(w->batch->bytes.p, w->batch->bytes.n);
-    w->err = w->roll || w->place.fd < 0 ? begin_file(w) : write_batch(w);
-}
-
-static void run_fill(struct env_job *job)
-{
-    struct log_fill *f = (struct log_fill *)job;
-    f->err = put_zeros(job->env, f->fd, f->from, f->to);
-    if (!f->err) {
-        f->err = job->env->ops->file_sync(job->env, f->fd);
-    }
-}
-
-// ---- on the core thread ------------------------------------------------------------------------
 
 void log_init(struct log *l, struct env *env, const struct disk_config *cfg, const char *dir,
               int64_t last_zxid, int64_t closed_bytes)
@@ -288,11 +96,13 @@ bool log_append(struct log *l, struct slice entry, int64_t zxid)
     if (!l->tail || l->tail->bytes.n + entry.n > LIMIT_LOG_BATCH) {
         struct log_batch *b = take_spare(l);
         b->first_zxid = zxid;
+        b->txns = 0;
         *(l->tail ? &l->tail->next : &l->head) = b;
         l->tail = b;
     }
     logfile_put_record(&l->tail->bytes, entry);
     l->tail->last_zxid = zxid;
+    l->tail->txns++;
     l->backlog += entry.n + LOGFILE_RECORD_OVERHEAD;
     return true;
 }
@@ -309,7 +119,7 @@ static uint64_t fill_step(const struct log *l)
 
 static void start_write(struct log *l, struct log_batch *batch)
 {
-    l->write = (struct log_write){.job = {.run = run_write, .owner = l},
+    l->write = (struct log_write){.job = {.run = log_write_run, .owner = l},
                                   .dir = l->dir,
                                   .place = l->place,
                                   .roll = l->roll,
@@ -376,10 +186,10 @@ void log_fill_ahead(struct log *l, bool background_busy)
     if (end > l->place.filled || l->place.filled - end >= step) {
         return; // the batch in flight fills for itself, or there is enough
     }
-    l->fill = (struct log_fill){.job = {.run = run_fill, .owner = l},
+    l->fill = (struct log_fill){.job = {.run = log_fill_run, .owner = l},
                                 .fd = l->place.fd,
                                 .from = l->place.filled,
-                                .to = round_up(l->place.filled + step)};
+                                .to = log_round_up(l->place.filled + step)};
     l->filling = true;
     l->fill_on_background = !background_busy;
     l->env->ops->job(l->env, background_busy ? ENV_LANE_LOG : ENV_LANE_BACKGROUND, &l->fill.job);
@@ -405,10 +215,8 @@ static int become(struct log *l, enum log_state state, struct disk_event *event)
 static void count_sync(struct log *l)
 {
     int64_t ns = l->env->now.ns - l->write.begun.ns;
-    l->fsync_count++;
-    l->fsync_ns_last = ns;
-    l->fsync_ns_sum += ns;
-    l->fsync_ns_max = ns > l->fsync_ns_max ? ns : l->fsync_ns_max;
+    summary_add(&l->fsync_ns, ns);
+    summary_add(&l->batch_txns, l->write.batch->txns);
     if (l->cfg->fsync_warn_ms > 0 && ns / 1000000 > l->cfg->fsync_warn_ms) {
         l->fsync_slow++;
         log_warn(&l->env->log,

@@ -30,7 +30,7 @@ enum log_state { LOG_WRITING, LOG_FULL, LOG_BROKEN };
 struct log_batch {
     struct log_batch *next;
     struct buf bytes;
-    int64_t first_zxid, last_zxid;
+    int64_t first_zxid, last_zxid, txns;
 };
 
 // The file being written; fd -1: none.
@@ -63,6 +63,11 @@ struct log_fill {
     enum err err;
 };
 
+// log_lane.c: what the jobs do.
+void log_write_run(struct env_job *job);
+void log_fill_run(struct env_job *job);
+uint64_t log_round_up(uint64_t n); // to a block
+
 struct log {
     struct env *env;
     const struct disk_config *cfg;
@@ -81,7 +86,8 @@ struct log {
     uint64_t probe_bytes; // of the batch that did not fit
     int64_t closed_bytes; // all log files but the one being written
     struct mono retry_at; // FULL: when to look for space; WRITING: no filler before
-    int64_t fsync_count, fsync_slow, fsync_ns_last, fsync_ns_max, fsync_ns_sum;
+    int64_t fsync_slow;
+    struct summary fsync_ns, batch_txns;
 };
 
 // `dir` (of the logs) must outlive it. last_zxid: of the recovered log.

@@ -243,6 +243,7 @@ static enum err run(struct recovery *rc)
     if (e) {
         return e;
     }
+    struct mono begun = rc->env->ops->clock(rc->env);
     e = load_newest(rc);
     if (e == ERR_NOTFOUND) {
         e = without_snapshot(rc);
@@ -250,11 +251,14 @@ static enum err run(struct recovery *rc)
     if (e) {
         return e;
     }
+    struct mono loaded = rc->env->ops->clock(rc->env);
     struct replay r;
     e = replay_logs(rc->env, rc->log_dir, &rc->logs, rc->tree, &r);
     if (e) {
         return e;
     }
+    rc->out->snap_load_ms = mono_diff_ms(loaded, begun);
+    rc->out->replay_ms = mono_diff_ms(rc->env->ops->clock(rc->env), loaded);
     rc->out->txns = r.txns;
     sum_sizes(rc);
     return check_fallback(rc, &r);

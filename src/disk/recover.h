@@ -12,6 +12,7 @@
 struct recovered {
     int64_t snap_zxid; // of the snapshot loaded or written; -1: none (trust_empty)
     int64_t txns;      // replayed
+    int64_t snap_load_ms, replay_ms;
     int64_t snap_bytes, log_bytes;
     bool snapshot_wanted; // the files alone are a weak basis: take one soon
 };

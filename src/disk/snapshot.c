@@ -226,6 +226,7 @@ int64_t snapshot_wait_ms(const struct snapshot *s, struct mono now)
 void snapshot_begin(struct snapshot *s, struct tree *tree)
 {
     must(s->state == SNAP_IDLE);
+    s->begun = s->env->now;
     tree_walk_begin(tree, &s->info);
     snap_writer_init(&s->job.writer, s->env, s->cfg, s->dir, &s->info);
     s->job.first = true;
@@ -304,6 +305,7 @@ bool snapshot_on_job(struct snapshot *s)
     s->state = SNAP_IDLE;
     s->failures = 0;
     s->count++;
+    summary_add(&s->ms, mono_diff_ms(s->env->now, s->begun));
     s->last_zxid = s->info.zxid;
     s->last_wall_ms = s->env->wall.ms;
     s->last_bytes = (int64_t)s->job.writer.off;

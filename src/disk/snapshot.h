@@ -65,6 +65,8 @@ struct snapshot {
     struct walk_info info;
     struct mono retry_at; // after a failure
     int failures;         // in a row
+    struct mono begun;
+    struct summary ms; // from begin to in place
     int64_t count, errors, last_zxid, last_wall_ms, last_bytes;
 };
 
