@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/fault.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "sim/host.h"
 #include "sim/world.h"
 
@@ -92,6 +95,52 @@ static void strike_disk(struct world *w, struct host *h, enum fault_kind k)
     }
 }
 
+// ---- a snapshot goes bad ---------------------------------------------------------------------
+
+struct newest {
+    uint64_t zxid;
+    uint64_t size;
+    int n;
+    char name[64];
+};
+
+static void look(void *ctx, const char *name, uint64_t size)
+{
+    struct newest *b = ctx;
+    if (strncmp(name, "snapshot.", 9) != 0) {
+        return;
+    }
+    uint64_t zxid = strtoull(name + 9, NULL, 16);
+    b->n++;
+    if (zxid >= b->zxid) {
+        b->zxid = zxid;
+        b->size = size;
+        snprintf(b->name, sizeof(b->name), "%s", name);
+    }
+}
+
+// A byte of the newest snapshot changes while the machine is off. Once per run, and only when the
+// server has older ones left to start from.
+static void rot(struct host *h)
+{
+    static const char dir[] = "/data/version-2";
+    struct newest b = {0};
+    char path[96];
+    crashdisk_each(h->disk, dir, look, &b);
+    if (!h->node || h->rotten || b.n < 3) {
+        return;
+    }
+    h->rotten = true;
+    host_down(h, true);
+    host_boot_later(h, SIM_MS);
+    snprintf(path, sizeof(path), "%s/%s", dir, b.name);
+    struct slice bytes = crashdisk_peek(h->disk, path);
+    if (bytes.n) {
+        uint64_t at = world_below(h->w, bytes.n);
+        crashdisk_poke(h->disk, path, at, bytes.p[at] ^ 0x10, 1);
+    }
+}
+
 static void strike_host(struct world *w, struct host *h, enum fault_kind k)
 {
     switch (k) {
@@ -104,6 +153,9 @@ static void strike_host(struct world *w, struct host *h, enum fault_kind k)
         break;
     case FAULT_POWER_IN_JOB:
         crashdisk_crash_after(h->disk, 1 + world_below(w, 40));
+        break;
+    case FAULT_ROT:
+        rot(h);
         break;
     case FAULT_RESTART:
         host_stop(h);

@@ -15,6 +15,7 @@
     FAULT(FULL, "disk-full")          \
     FAULT(SLOW, "slow-disk")          \
     FAULT(STUCK, "stuck-disk")        \
+    FAULT(ROT, "snapshot-rot")        \
     FAULT(ERRORS, "disk-errors")      \
     FAULT(PAUSE, "process-pause")     \
     FAULT(CLOCK, "clock-step")        \

@@ -164,6 +164,11 @@ static enum err env_free_space(struct env *e, const char *dir, uint64_t *bytes)
     return crashdisk_free_space(of(e)->disk, bytes);
 }
 
+static struct mono env_clock(struct env *e)
+{
+    return e->now;
+}
+
 static void env_sysinfo(struct env *e, struct env_sysinfo *info)
 {
     *info = (struct env_sysinfo){.pid = 1, .open_fds = 8, .max_fds = 1024};
@@ -193,5 +198,6 @@ const struct env_ops host_env_ops = {
     .list = env_list,
     .lock = env_lock,
     .free_space = env_free_space,
+    .clock = env_clock,
     .sysinfo = env_sysinfo,
 };
