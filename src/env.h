@@ -126,6 +126,8 @@ struct env_ops {
     enum err (*lock)(struct env *e, const char *path);
     enum err (*free_space)(struct env *e, const char *dir, uint64_t *bytes);
 
+    // What time it is now, for measuring only: everything else goes by env.now. Any thread.
+    struct mono (*clock)(struct env *e);
     void (*sysinfo)(struct env *e, struct env_sysinfo *info); // core thread; not a hot path
 };
 

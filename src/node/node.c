@@ -78,6 +78,9 @@ struct node {
     struct mono started, last_step, next_tick, stop_at;
     bool timer_set;
     struct mono timer_at; // what the env's timer is set to
+
+    struct summary prep_ns;
+    int64_t init_ms; // of the start: files -> tree
 };
 
 static const struct auth server_itself = {NULL, 0};
@@ -159,7 +162,9 @@ static void propose(struct node *n, const struct prep_request *req)
     }
     int64_t zxid = zab_next_zxid(n->zab);
     buf_clear(&n->entry);
+    struct mono begun = n->env->ops->clock(n->env);
     (void)prep_txn(n->pending, req, zxid, n->env->wall, &n->entry);
+    summary_add(&n->prep_ns, n->env->ops->clock(n->env).ns - begun.ns);
     struct blob *txn = blob_new(buf_slice(&n->entry));
     zab_do(n, &(struct zab_event){.type = ZAB_PROPOSE, .zxid = zxid, .txn = txn});
     blob_unref(&txn);
@@ -498,6 +503,20 @@ void node_turn(struct node *n)
 
 // ---- life ------------------------------------------------------------------------------------
 
+static void disk_facts(const struct disk_stats *s, struct serve_facts *f)
+{
+    f->last_snap_zxid = s->last_snap_zxid;
+    f->fsync_slow = s->fsync_slow;
+    f->fsync_ns = s->fsync_ns;
+    f->batch_txns = s->batch_txns;
+    f->snap_count = s->snap_count;
+    f->snap_errors = s->snap_errors;
+    f->snapshot_ms = s->snapshot_ms;
+    f->snap_load_ms = s->snap_load_ms;
+    f->txns_load_ms = s->replay_ms;
+    f->txns_loaded = s->recovered_txns;
+}
+
 static struct serve_facts *facts(void *ctx)
 {
     struct node *n = ctx;
@@ -511,12 +530,10 @@ static struct serve_facts *facts(void *ctx)
     config_fmt_conf(n->cfg, n->facts.data_dir_size, n->facts.log_dir_size, &n->conf_text);
     buf_put_u8(&n->conf_text, 0);
     n->facts.conf_text = (const char *)n->conf_text.p;
-    n->facts.last_snap_zxid = s.last_snap_zxid;
-    n->facts.fsync_count = s.fsync_count;
-    n->facts.fsync_slow = s.fsync_slow;
-    n->facts.fsync_ns_sum = s.fsync_ns_sum;
-    n->facts.fsync_ns_max = s.fsync_ns_max;
-    n->facts.snap_count = s.snap_count;
+    disk_facts(&s, &n->facts);
+    n->facts.proposals = n->prep_ns.n;
+    n->facts.prep_ns = n->prep_ns;
+    n->facts.init_ms = n->init_ms;
     n->facts.expiry = n->expiry;
     n->env->ops->sysinfo(n->env, &n->facts.sys);
     return &n->facts;
@@ -529,10 +546,12 @@ static enum err recover(struct node *n)
     n->tree = tree_new(&tc, &n->env->log);
     struct disk_config dc;
     settings_disk(n->cfg, &dc);
+    struct mono begun = n->env->ops->clock(n->env);
     enum err e = disk_open(n->env, &dc, n->tree, &n->disk);
     if (e) {
         return e;
     }
+    n->init_ms = mono_diff_ms(n->env->ops->clock(n->env), begun);
     size_t orphans = tree_drop_orphans(n->tree);
     if (orphans) {
         log_info(&n->env->log, "removed %zu ephemeral nodes of sessions that no longer exist",

@@ -25,11 +25,18 @@ enum { CLOCK_EVENTS = 64 };
 
 // ---- events out
 
-void env_uv_refresh_clock(struct env_uv *e)
+static struct mono clock_now(struct env *e)
 {
+    (void)e;
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    e->env.now.ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return (struct mono){(int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
+}
+
+void env_uv_refresh_clock(struct env_uv *e)
+{
+    e->env.now = clock_now(&e->env);
+    struct timespec t;
     clock_gettime(CLOCK_REALTIME_COARSE, &t);
     e->env.wall.ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
     e->clock_stale = false;
@@ -160,6 +167,7 @@ static const struct env_ops ops = {
     .list = file_list,
     .lock = file_lock,
     .free_space = file_free_space,
+    .clock = clock_now,
     .sysinfo = sysinfo_get,
 };
 

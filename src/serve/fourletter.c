@@ -102,7 +102,7 @@ static void word_srvr(struct word_ctx *x)
 
 static void word_srst(struct word_ctx *x)
 {
-    stats_reset(&x->s->stats);
+    stats_init(&x->s->stats);
     buf_fmt(x->b, "Server stats reset.\n");
 }
 

@@ -119,7 +119,7 @@ void handshake_answer(struct serve *s, struct conn *c, bool valid)
     c->stats.sent++;
     if (valid && !c->renew_tag) {
         int64_t zxid = tree_zxid(s->tree);
-        summary_add(&s->stats.latency, mono_diff_ms(s->now, c->stalled_at));
+        stats_latency(&s->stats, true, mono_diff_ms(s->now, c->stalled_at));
         conn_stats_reply(&c->stats, 0, OP_CREATE_SESSION, zxid, c->stalled_at, s->now);
     }
     core_order_send(s, c);

@@ -18,11 +18,29 @@ static void put_summary(struct buf *b, const char *name, struct summary v)
     buf_fmt(b, "zk_cnt_%s\t%" PRId64 "\nzk_sum_%s\t%" PRId64 "\n", name, v.n, name, v.sum);
 }
 
-// In milliseconds, as everything in mntr.
-static struct summary fsync_of(const struct serve_facts *f)
+static void put_histogram(struct buf *b, const char *name, const struct histogram *h)
 {
-    return (struct summary){
-        .n = f->fsync_count, .sum = f->fsync_ns_sum / 1000000, .max = f->fsync_ns_max / 1000000};
+    put_summary(b, name, h->all);
+    static const struct {
+        const char *name;
+        int64_t per_mille;
+    } quantiles[] = {{"p50", 500}, {"p95", 950}, {"p99", 990}, {"p999", 999}};
+    for (size_t i = 0; i < sizeof(quantiles) / sizeof(*quantiles); i++) {
+        buf_fmt(b, "zk_%s_%s\t%" PRId64 "\n", quantiles[i].name, name,
+                histogram_quantile(h, quantiles[i].per_mille));
+    }
+}
+
+// Times are printed in milliseconds; short ones are kept in nanoseconds.
+static struct summary ms_of(struct summary ns)
+{
+    return (struct summary){ns.n, ns.sum / 1000000, ns.min / 1000000, ns.max / 1000000};
+}
+
+// Of something that happens once.
+static struct summary once(int64_t v)
+{
+    return (struct summary){1, v, v, v};
 }
 
 void mntr_fmt(struct serve *s, const struct serve_facts *f, struct buf *b)
@@ -32,7 +50,9 @@ void mntr_fmt(struct serve *s, const struct serve_facts *f, struct buf *b)
     buf_fmt(b, "\n");
 #define NUMBER(name, expression) put_number(b, #name, expression);
 #define SUMMARY(name, value)     put_summary(b, #name, value);
+#define HISTOGRAM(name, value)   put_histogram(b, #name, value);
 #include "serve/metrics.def"
 #undef NUMBER
 #undef SUMMARY
+#undef HISTOGRAM
 }

@@ -50,7 +50,8 @@ void reply_account(struct serve *s, struct conn *c, const struct reply_to *to, i
     s->stats.sent++;
     c->stats.sent++;
     stats_response(&s->stats, n - 4);
-    summary_add(&s->stats.latency, mono_diff_ms(s->now, to->arrived));
+    const struct op_info *op = op_find(to->op);
+    stats_latency(&s->stats, op && op->kind == OP_KIND_WRITE, mono_diff_ms(s->now, to->arrived));
     conn_stats_reply(&c->stats, to->xid, to->op, zxid, to->arrived, s->now);
     if (n - 4 > s->cfg.frame_max) {
         log_large(s, c, to->path, n - 4);

@@ -192,6 +192,9 @@ void serve_on_commit(struct serve *s, const struct txn *txn, const struct apply_
 {
     begin(s, now, wall);
     s->stats.commits++;
+    if (wall.ms >= txn->hdr.time) {
+        histogram_add(&s->stats.propagation, wall.ms - txn->hdr.time);
+    }
     if (out->fired_n) {
         notify_fire(s, txn->hdr.zxid, out);
     }

@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mtime.h"
+#include "base/summary.h"
 #include "env.h"
 #include "tree/apply.h"
 #include "tree/tree.h"
@@ -59,7 +60,10 @@ struct serve_facts {
     const char *mode; // "standalone", "leader", ...
     bool serving;     // false: "This ZooKeeper instance is not currently serving requests"
     int64_t uptime_ms, data_dir_size, log_dir_size, last_snap_zxid;
-    int64_t fsync_count, fsync_slow, fsync_ns_sum, fsync_ns_max, snap_count;
+    int64_t fsync_slow, snap_count, snap_errors, proposals;
+    struct summary fsync_ns, batch_txns, snapshot_ms, prep_ns;
+    // Of the start: all of it, its parts, and how many transactions the log gave.
+    int64_t init_ms, snap_load_ms, txns_load_ms, txns_loaded;
     const char *conf_text; // what `conf` prints
     struct env_sysinfo sys;
     const struct expiry *expiry; // for dump; NULL on a server that does not expire

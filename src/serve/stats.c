@@ -26,16 +26,6 @@ void stats_init(struct stats *s)
     *s = (struct stats){.response_last = -1, .response_min = -1, .response_max = -1};
 }
 
-void stats_reset(struct stats *s)
-{
-    s->received = 0;
-    s->sent = 0;
-    s->latency = (struct summary){0};
-    s->response_last = -1;
-    s->response_min = -1;
-    s->response_max = -1;
-}
-
 void stats_response(struct stats *s, size_t n)
 {
     int64_t size = (int64_t)n;

@@ -6,23 +6,7 @@
 
 #include "base/buf.h"
 #include "base/mtime.h"
-
-// Java: AvgMinMaxCounter.
-struct summary {
-    int64_t n, sum, min, max;
-};
-
-static inline void summary_add(struct summary *s, int64_t v)
-{
-    if (s->n == 0 || v < s->min) {
-        s->min = v;
-    }
-    if (s->n == 0 || v > s->max) {
-        s->max = v;
-    }
-    s->n++;
-    s->sum += v;
-}
+#include "base/summary.h"
 
 // The average as Java prints it: "0.0", "1.5", "0.1529".
 void summary_avg_fmt(const struct summary *s, struct buf *b);
@@ -39,10 +23,17 @@ struct stats {
     int64_t requests_dropped, commits, tokens_missing;
     struct summary watch_created, watch_deleted, watch_changed, watch_children; // hits per trigger
     struct summary reads_behind_write; // reads served when a write was answered
+    struct histogram reads, updates;   // ms from arrival to reply; sessions made are updates
+    struct histogram propagation;      // ms from a transaction's birth until it is visible here
 };
 
-void stats_init(struct stats *s);
-void stats_reset(struct stats *s); // srst: only what srvr prints
+void stats_init(struct stats *s); // also srst
+// One answered request.
+static inline void stats_latency(struct stats *s, bool update, int64_t ms)
+{
+    summary_add(&s->latency, ms);
+    histogram_add(update ? &s->updates : &s->reads, ms);
+}
 void stats_response(struct stats *s, size_t n);
 
 struct conn_stats {

@@ -117,6 +117,11 @@ static enum err lock(struct env *e, const char *path)
     return ERR_OK;
 }
 
+static struct mono clock_now(struct env *e)
+{
+    return e->now;
+}
+
 static enum err free_space(struct env *e, const char *dir, uint64_t *bytes)
 {
     (void)dir;
@@ -157,7 +162,8 @@ struct fake_env *fake_env_new(uint64_t seed)
                               .sync_dir = sync_dir,
                               .list = list,
                               .lock = lock,
-                              .free_space = free_space};
+                              .free_space = free_space,
+                              .clock = clock_now};
     f->env = (struct env){.ops = &f->ops,
                           .log = {write_log, f, LOG_DEBUG},
                           .seed = seed,

@@ -125,6 +125,7 @@ static void only_what_is_on_the_whitelist(void **state)
     r = rig_new(&cfg);
     expect(r, "isro", "rw");
     expect(r, "ruok", "ruok is not executed because it is not in the whitelist.\n");
+    expect(r, "stmk", "stmk is not executed because it is not in the whitelist.\n");
     char *srvr = ask(r, "srvr");
     assert_non_null(strstr(srvr, "Mode: standalone"));
     free(srvr);
@@ -218,8 +219,9 @@ static void mntr(void **state)
     buf_fini(&b);
     r->facts.uptime_ms = 77;
     r->facts.sys.open_fds = 12;
-    r->facts.fsync_count = 4;
-    r->facts.fsync_ns_sum = 10000000;
+    r->facts.fsync_ns = (struct summary){4, 10000000, 1000000, 6000000};
+    r->facts.snap_load_ms = 9;
+    r->facts.proposals = 3;
     char *text = ask(r, "mntr");
     assert_int_equal(strncmp(text,
                              "zk_version\t3.9.5-rig, built on a bench\n"
@@ -237,6 +239,15 @@ static void mntr(void **state)
     assert_int_equal(number(text, "open_file_descriptor_count"), 12);
     assert_int_equal(number(text, "cnt_node_changed_watch_count"), 1);
     assert_int_equal(number(text, "sum_fsynctime"), 10);
+    assert_int_equal(number(text, "max_fsynctime"), 6);
+    assert_int_equal(number(text, "cnt_startup_snap_load_time"), 1);
+    assert_int_equal(number(text, "avg_startup_snap_load_time"), 9);
+    assert_int_equal(number(text, "commit_count"), 3); // a session and two writes
+    assert_int_equal(number(text, "proposal_count"), 3);
+    assert_int_equal(number(text, "cnt_updatelatency"), 3);
+    assert_int_equal(number(text, "p999_updatelatency"), 0);
+    assert_int_equal(number(text, "cnt_readlatency"), 1);
+    assert_int_equal(number(text, "cnt_propagation_latency"), 3);
     assert_int_equal(number(text, "min_client_response_size"), 16 + 4);
     assert_int_equal(number(text, "digest_mismatches_count"), 0);
     for (const char *at = text; *at; at = strchr(at, '\n') + 1) {
