@@ -74,8 +74,8 @@ def test_largest_frame(connect, root):
     overhead = 8 + len(zk.create_request(root + "/big"))
     conn.create(root + "/big", b"x" * (1048575 - overhead))
     assert len(conn.get(root + "/big")[0]) == 1048575 - overhead
-    conn.send(zk.CREATE, zk.create_request(root + "/too-big", b"x" * (1048576 - overhead)))
     try:
+        conn.send(zk.CREATE, zk.create_request(root + "/too-big", b"x" * (1048576 - overhead)))
         conn.expect_close()
     except ConnectionError:
         pass
@@ -320,6 +320,7 @@ def test_slow_reader_holds_no_memory(make_server):
         assert worst_ms < 1000
         # A slow reader that reads after all gets every reply, whole and in order.
         s = slow[0]
+        s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         for n in range(200):
             reply = s.recv_reply()
             assert (reply.xid, reply.err, len(reply.body)) == (n + 1, 0, 1000072)
@@ -412,8 +413,13 @@ def test_memory_comes_back(make_server):
         conns = [zk.Conn(server.port) for _ in range(50)]
         for n, conn in enumerate(conns):
             for k in range(20):
-                conn.create(f"/n{n}-{k}", b"x" * 1000, flags=zk.EPHEMERAL)
-                conn.exists(f"/watched-{n}-{k}", watch=True)
+                conn.send(zk.CREATE, zk.create_request(f"/n{n}-{k}", b"x" * 1000,
+                                                       flags=zk.EPHEMERAL))
+                conn.send(zk.EXISTS, zk.ustr(f"/watched-{n}-{k}") + zk.boolean(True))
+        for conn in conns:
+            for _ in range(20):
+                assert conn.recv_reply().err == 0
+                assert conn.recv_reply().err == zk.NONODE
         for conn in conns:
             conn.close()
 
