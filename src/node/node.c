@@ -373,6 +373,7 @@ static void notice_pause(struct node *n)
         log_warn(&n->env->log,
                  "this process did not run for %" PRId64 " ms; sessions get that time on top", gap);
         expiry_shift(n->expiry, gap);
+        serve_shift(n->serve, gap);
     }
 }
 

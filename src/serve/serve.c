@@ -120,6 +120,17 @@ bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at)
     return c != NULL;
 }
 
+void serve_shift(struct serve *s, int64_t ms)
+{
+    expiry_shift(s->idle, ms);
+    for (size_t i = 0; i < s->conns.by_id_n; i++) {
+        struct conn *c = conn_get(&s->conns, (uint32_t)i);
+        if (c) {
+            c->heard = mono_add_ms(c->heard, ms);
+        }
+    }
+}
+
 // ---- outcomes of what was submitted -------------------------------------------------------------
 
 static struct reply_to reply_of(const struct order_item *x)

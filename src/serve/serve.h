@@ -148,6 +148,8 @@ void serve_on_renewed(struct serve *s, uint64_t tag, bool alive, struct mono now
 
 // When the session's connection last sent anything, for expiry; false if it has no connection here.
 bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at);
+// This process did not run for so long: nobody could be heard, so it is no silence.
+void serve_shift(struct serve *s, int64_t ms);
 void serve_stop(struct serve *s); // no new connections; existing ones are closed
 // While false, session handshakes are closed without an answer (it starts as true).
 void serve_set_serving(struct serve *s, bool serving);
