@@ -48,7 +48,7 @@ static void on_create_session(struct check_tree *c, struct world *w, const struc
         (struct model_session){.id = t->hdr.client_id,
                                .created = t->hdr.zxid,
                                .timeout_ms = t->body.create_session.timeout_ms,
-                               .heard_ns = w->now_ns};
+                               .heard_ns = hosts_awake_ns(w)};
     m->zxid = t->hdr.zxid;
     w->fig.sessions++;
 }
@@ -61,7 +61,7 @@ static void on_expiry(struct check_tree *c, struct world *w, const struct txn *t
                     t->hdr.client_id);
         return;
     }
-    int64_t silence = w->now_ns - s->heard_ns;
+    int64_t silence = hosts_awake_ns(w) - s->heard_ns;
     silence = silence > s->gap_ns ? silence : s->gap_ns;
     if (silence < s->timeout_ms * SIM_MS) {
         report_fail(&w->report,
@@ -249,7 +249,7 @@ void check_tree_boot(struct check_tree *c, struct host *h)
     follow(c, h, to);
     check_tree_compare(c, h);
     for (size_t i = 0; i < c->model->sessions_n; i++) {
-        c->model->sessions[i].heard_ns = w->now_ns;
+        c->model->sessions[i].heard_ns = hosts_awake_ns(w);
         c->model->sessions[i].gap_ns = 0;
     }
 }
@@ -258,8 +258,8 @@ void check_tree_heard(struct check_tree *c, struct world *w, int64_t session)
 {
     struct model_session *s = session ? model_session(c->model, session) : NULL;
     if (s) {
-        int64_t gap = w->now_ns - s->heard_ns;
+        int64_t awake = hosts_awake_ns(w), gap = awake - s->heard_ns;
         s->gap_ns = gap > s->gap_ns ? gap : s->gap_ns;
-        s->heard_ns = w->now_ns;
+        s->heard_ns = awake;
     }
 }

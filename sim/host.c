@@ -7,7 +7,7 @@
 #include "sim/tamper.h"
 #include "sim/world.h"
 
-enum { CHECK_EVERY_TURNS = 16, STOP_MAX_S = 25 };
+enum { CHECK_EVERY_TURNS = 16, STOP_MAX_S = 25, LONG_PAUSE_MS = 1000 };
 
 static void log_line(void *ctx, enum log_level level, const char *line)
 {
@@ -115,9 +115,20 @@ void host_post(struct host *h, struct inbox_item item)
 
 void host_pause(struct host *h, int64_t for_ns)
 {
-    int64_t until = h->w->now_ns + for_ns;
-    h->paused_total_ns += for_ns;
-    h->paused_until_ns = until > h->paused_until_ns ? until : h->paused_until_ns;
+    int64_t now = h->w->now_ns;
+    if (h->paused_until_ns <= now) { // one at a time
+        h->paused_until_ns = now + for_ns;
+        h->paused_total_ns += for_ns > LONG_PAUSE_MS * SIM_MS ? for_ns : 0;
+    }
+}
+
+int64_t hosts_awake_ns(const struct world *w)
+{
+    int64_t awake = w->now_ns;
+    for (uint32_t i = 0; i < w->hosts_n; i++) {
+        awake -= w->hosts[i]->paused_total_ns;
+    }
+    return awake;
 }
 
 static struct env_event event(struct host *h, enum env_event_type type)

@@ -85,6 +85,8 @@ void host_stop(struct host *h); // SIGTERM
 void host_post(struct host *h, struct inbox_item item);
 bool host_accept(struct host *h, uint32_t link); // false: nobody listens
 void host_pause(struct host *h, int64_t for_ns);
+// Time without the long pauses of any server: what sessions may be silent in.
+int64_t hosts_awake_ns(const struct world *w);
 
 // From the scheduler.
 void host_on_turn(struct host *h);

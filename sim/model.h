@@ -42,7 +42,7 @@ struct model_session {
     int64_t id, created, closed; // zxids; closed 0: alive
     int32_t timeout_ms;
     int32_t last_xid;         // executed
-    int64_t heard_ns, gap_ns; // longest silence
+    int64_t heard_ns, gap_ns; // longest silence, in time the server ran
     bool said_dead;           // a client was told that it does not exist
 };
 
