@@ -26,7 +26,6 @@
 #include "serve/expiry.h"
 #include "serve/serve.h"
 #include "tree/apply.h"
-#include "tree/load.h"
 #include "tree/prep.h"
 #include "wire/jute.h"
 #include "zab/zab.h"
@@ -349,6 +348,23 @@ static void track_recovered_sessions(struct node *n)
     }
 }
 
+// Ephemerals of sessions that the recovered table does not hold would never go (a foreign server's
+// fuzzy snapshot can leave such). They go by transactions, so that the log tells it to every later
+// start, unlike Apache's silent removal.
+static void close_lost_sessions(struct node *n)
+{
+    size_t cursor = 0;
+    int64_t session;
+    while (tree_ephemeral_owner_next(n->tree, &cursor, &session)) {
+        if (!session_get(tree_sessions_const(n->tree), session, NULL)) {
+            log_info(&n->env->log, "session 0x%" PRIx64 " is unknown: its ephemeral nodes go",
+                     (uint64_t)session);
+            propose(n, &(struct prep_request){
+                           .session = session, .op = OP_CLOSE_SESSION, .auth = &server_itself});
+        }
+    }
+}
+
 // The clocks start with the first event, not before recovery, which may take a while.
 static void start_clocks(struct node *n)
 {
@@ -357,6 +373,7 @@ static void start_clocks(struct node *n)
     n->last_step = n->env->now;
     n->next_tick = mono_add_ms(n->env->now, TICK_MS);
     track_recovered_sessions(n);
+    close_lost_sessions(n);
     reaper_init(&n->reaper, n->cfg->container_check_ms, n->cfg->container_per_minute,
                 n->cfg->container_never_used_ms, n->env->now);
 }
@@ -495,11 +512,12 @@ void node_turn(struct node *n)
     }
     carry_out_all(n);
     disk_flush(n->disk);
-    int64_t disk_wants_ms = disk_turn(n->disk, n->tree, n->env->now);
     if (n->state == NODE_STOPPING) {
-        continue_stop(n);
+        continue_stop(n); // begins nothing new on the disk: a snapshot under way is given up
+        set_timer(n, -1);
+        return;
     }
-    set_timer(n, disk_wants_ms);
+    set_timer(n, disk_turn(n->disk, n->tree, n->env->now));
 }
 
 // ---- life ------------------------------------------------------------------------------------
@@ -549,16 +567,8 @@ static enum err recover(struct node *n)
     settings_disk(n->cfg, &dc);
     struct mono begun = n->env->ops->clock(n->env);
     enum err e = disk_open(n->env, &dc, n->tree, &n->disk);
-    if (e) {
-        return e;
-    }
     n->init_ms = mono_diff_ms(n->env->ops->clock(n->env), begun);
-    size_t orphans = tree_drop_orphans(n->tree);
-    if (orphans) {
-        log_info(&n->env->log, "removed %zu ephemeral nodes of sessions that no longer exist",
-                 orphans);
-    }
-    return ERR_OK;
+    return e;
 }
 
 static void make_parts(struct node *n)

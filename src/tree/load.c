@@ -4,7 +4,6 @@
 // need no look-up of the parent.
 #include "tree/load.h"
 
-#include "tree/apply.h"
 #include "tree/node.h"
 #include "wire/path.h"
 
@@ -153,27 +152,6 @@ void tree_load_digest(struct tree *t, int64_t zxid, uint64_t digest)
     if (zxid == t->zxid) {
         digest_applied(t, zxid, false, 0, 0);
     }
-}
-
-size_t tree_drop_orphans(struct tree *t)
-{
-    size_t cursor = 0, dropped = 0;
-    int64_t session;
-    struct arena a = {0};
-    struct apply_out out;
-    while (tree_ephemeral_owner_next(t, &cursor, &session)) {
-        if (session_get(t->sessions, session, NULL)) {
-            continue;
-        }
-        size_t before = t->owners.ephemerals;
-        struct txn txn = {.hdr = {.client_id = session, .zxid = t->zxid, .type = OP_CLOSE_SESSION}};
-        txn.body.type = OP_CLOSE_SESSION;
-        apply_txn(t, &txn, &a, &out);
-        dropped += before - t->owners.ephemerals;
-        arena_reset(&a);
-    }
-    arena_fini(&a);
-    return dropped;
 }
 
 void tree_replay_end(struct tree *t)

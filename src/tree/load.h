@@ -18,8 +18,5 @@ must_check enum err tree_load_node(struct tree *t, struct slice path, const stru
 must_check enum err tree_load_end(struct tree *t, int64_t zxid);
 // What the snapshot says of the digest at a zxid (section 7.1): replay compares from there on.
 void tree_load_digest(struct tree *t, int64_t zxid, uint64_t digest);
-// Start of a leader or standalone server: nodes of sessions that are not in the table go (they
-// would never expire). Returns how many.
-size_t tree_drop_orphans(struct tree *t);
 // After log replay: recount quotas, forget unused ACL lists.
 void tree_replay_end(struct tree *t);
