@@ -17,6 +17,8 @@ enum {
     LIMIT_CLOSE_MS = 5000,
     // Without descriptors for a new connection, accepting waits this long.
     LIMIT_ACCEPT_PAUSE_MS = 100,
+    // Descriptors kept from connections: the log's next file, snapshots, purging, /proc.
+    LIMIT_FDS_RESERVED = 32,
     // Storage of output buffers kept for reuse: one burst over all connections.
     LIMIT_BUF_POOL_BYTES = 4 * 1024 * 1024,
     // Nesting and counts inside one request are bounded by its length: a vector element takes at

@@ -57,6 +57,7 @@ struct env_uv {
     struct conn_list leaving; // closed by us, not yet gone; oldest first
     uv_timer_t reaper;        // runs while `leaving` is not empty
     uv_timer_t accept_again;  // runs while there are no descriptors for new connections
+    struct mono accept_warned;
     uint8_t *page;            // what a read brings; one for all connections
 
     // file.c

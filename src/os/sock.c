@@ -19,10 +19,12 @@
 // free. Nothing is delivered from inside a call.
 #define _GNU_SOURCE // accept4
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,7 +38,8 @@ enum {
     REAP_MS = 250,
     // A flood of connections lets others have their turn after this many.
     ACCEPTS_PER_WAKEUP = 256,
-    DRAIN_READS = 4
+    DRAIN_READS = 4,
+    ACCEPT_WARN_MS = 10000
 };
 
 enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_GONE };
@@ -291,11 +294,24 @@ static void on_readable(struct env_uv *e, struct conn *c)
     if (n == 0 && c->state == CONN_OPEN && c->unsent) {
         leave(c); // it has said all, and may still be reading
     } else {
-        drop(c, n == 0 ? ERR_OK : err_of(errno));
+        drop(c, n == 0 ? c->closed : err_of(errno));
     }
 }
 
-// Writes what waits; returns false if the connection is gone by it.
+// Nothing can be sent any more. What the peer sent before it went is read first, the end follows.
+static void on_send_failed(struct conn *c)
+{
+    enum err why = err_of(errno);
+    if (why != ERR_CLOSED || c->state != CONN_OPEN || c->paused) {
+        drop(c, why);
+        return;
+    }
+    c->closed = why;
+    unsent_free(c);
+    watch(c);
+}
+
+// Writes what waits; returns false if nothing can be sent any more.
 static bool write_unsent(struct conn *c)
 {
     struct unsent *u = c->unsent;
@@ -305,7 +321,7 @@ static bool write_unsent(struct conn *c)
             if (again(errno)) {
                 return true;
             }
-            drop(c, err_of(errno));
+            on_send_failed(c);
             return false;
         }
         u->sent += (size_t)n;
@@ -334,15 +350,31 @@ static void on_writable(struct env_uv *e, struct conn *c)
     env_uv_emit(e, &ev);
 }
 
+// The peer has cut the connection off. What it sent before is still there to be read: a client that
+// says closeSession and goes, with bytes of ours unread, ends like this. libuv watches it no more.
+static void on_broken(struct env_uv *e, struct conn *c)
+{
+    while (c->state == CONN_OPEN && !c->paused) {
+        ssize_t n = read(c->fd, e->page, LIMIT_READ_CHUNK);
+        if (n <= 0) {
+            break;
+        }
+        struct env_event ev = {
+            .type = ENV_DATA, .conn = c->id, .data = slice_of(e->page, (size_t)n)};
+        env_uv_emit(e, &ev);
+    }
+    int broken = 0;
+    socklen_t n = sizeof(broken);
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &broken, &n);
+    drop(c, broken ? err_of(broken) : ERR_CLOSED);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct conn *c = (struct conn *)poll;
     struct env_uv *e = poll->data;
     if (status < 0) {
-        int broken = 0;
-        socklen_t n = sizeof(broken);
-        getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &broken, &n);
-        drop(c, broken ? err_of(broken) : ERR_CLOSED);
+        on_broken(e, c);
         return;
     }
     if ((events & UV_WRITABLE) && c->unsent) {
@@ -391,7 +423,7 @@ size_t sock_send(struct env *env, uint32_t id, struct buf *b)
         return 0;
     }
     if (n < 0 && !again(errno)) {
-        drop(c, err_of(errno));
+        on_send_failed(c);
         buf_clear(b);
         return 0;
     }
@@ -431,10 +463,13 @@ static void accept_again(uv_timer_t *t)
 // others, for a moment; a listener that stays readable would spin.
 static void on_accept_failed(struct env_uv *e, int error)
 {
-    log_warn(&e->env.log,
-             "cannot accept a connection: %s; raise the limit of open files (ulimit -n) or set "
-             "maxCnxns; trying again in %d ms",
-             strerror(error), LIMIT_ACCEPT_PAUSE_MS);
+    if (mono_diff_ms(e->env.now, e->accept_warned) >= ACCEPT_WARN_MS || !e->accept_warned.ns) {
+        e->accept_warned = e->env.now;
+        log_warn(&e->env.log,
+                 "cannot accept a connection: %s; raise the limit of open files (ulimit -n) or set "
+                 "maxCnxns; trying every %d ms",
+                 strerror(error), LIMIT_ACCEPT_PAUSE_MS);
+    }
     for (size_t i = 0; i < e->listeners_n; i++) {
         if (e->listeners[i]) {
             uv_poll_stop(&e->listeners[i]->poll);
@@ -469,13 +504,41 @@ static void take(struct env_uv *e, const struct listener *l, int fd,
     env_uv_emit(e, &ev);
 }
 
+// Descriptors at or above this are not for connections, so that the log can go on to its next file
+// however many clients come.
+static int first_reserved_fd(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX) {
+        return INT32_MAX;
+    }
+    int n = (int)limit.rlim_cur;
+    return n - (n / 4 < LIMIT_FDS_RESERVED ? n / 4 : LIMIT_FDS_RESERVED);
+}
+
+// Would the next connection leave the files their descriptors? It gets the lowest free one, as the
+// copy made here does.
+static bool have_fd(const struct listener *l, int reserved)
+{
+    int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0 && fd < reserved;
+}
+
 static void on_pending(uv_poll_t *poll, int status, int events)
 {
     struct listener *l = (struct listener *)poll;
     struct env_uv *e = poll->data;
     (void)status;
     (void)events;
+    int reserved = first_reserved_fd();
     for (int i = 0; i < ACCEPTS_PER_WAKEUP && !uv_is_closing((uv_handle_t *)poll); i++) {
+        if (!have_fd(l, reserved)) {
+            on_accept_failed(e, EMFILE);
+            return;
+        }
         struct sockaddr_storage peer;
         socklen_t n = sizeof(peer);
         int fd = accept4(l->fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
