@@ -10,8 +10,8 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/properties.h"
 #include "limits.h"
-#include "node/properties.h"
 
 enum type {
     TYPE_MS,

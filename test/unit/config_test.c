@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
+#include "base/properties.h"
 #include "limits.h"
 #include "node/config.h"
-#include "node/properties.h"
 
 struct world {
     struct config c;

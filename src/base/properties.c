@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/properties.h"
+#include "base/properties.h"
 
 #include "limits.h"
 
