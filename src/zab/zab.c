@@ -6,7 +6,7 @@
 #include "zab/zab.h"
 
 #include "base/mem.h"
-#include "zab/quorum.h"
+#include "wire/quorum.h"
 
 struct proposal {
     int64_t zxid;
@@ -16,6 +16,7 @@ struct proposal {
 
 struct zab {
     int64_t sid;
+    struct members *members; // itself alone
     struct quorum voters;
     int64_t last_proposed;
     int64_t committed;
@@ -31,7 +32,8 @@ struct zab *zab_new(int64_t sid, int64_t last_zxid)
 {
     struct zab *z = mem_zalloc(sizeof(*z));
     z->sid = sid;
-    quorum_init(&z->voters, &sid, 1);
+    z->members = members_alone(sid);
+    quorum_init(&z->voters, z->members, NULL);
     z->last_proposed = last_zxid;
     z->committed = last_zxid;
     return z;
@@ -62,6 +64,7 @@ void zab_free(struct zab **z)
     mem_free((*z)->window);
     mem_free((*z)->actions);
     mem_free((*z)->dropped);
+    members_free(&(*z)->members);
     mem_free(*z);
     *z = NULL;
 }
@@ -128,7 +131,7 @@ static void on_ack(struct zab *z, int64_t sid, int64_t zxid)
 // void and their zxids free again. (With peers a leader would step down here instead.)
 static void on_log_full(struct zab *z, int64_t zxid)
 {
-    must(quorum_size(&z->voters) == 1);
+    must(quorum_is_alone(&z->voters, z->sid));
     on_ack(z, z->sid, zxid);
     for (size_t i = 0; i < z->n; i++) {
         struct proposal *p = at(z, i);

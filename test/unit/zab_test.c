@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "zab/quorum.h"
 #include "zab/zab.h"
 
 static struct zab_out step(struct zab *z, struct zab_event ev)
@@ -113,24 +112,6 @@ static void random_histories_commit_each_zxid_once(void **state)
     zab_free(&z);
 }
 
-static void majority_is_more_than_half(void **state)
-{
-    (void)state;
-    int64_t sids[5] = {1, 2, 3, -4, 5};
-    for (size_t n = 1; n <= 5; n++) {
-        struct quorum q;
-        struct quorum_acks a = {0};
-        quorum_init(&q, sids, n);
-        for (size_t i = 0; i < n; i++) {
-            assert_int_equal(quorum_reached(&q, &a), i > n / 2);
-            quorum_ack(&q, &a, 77); // not a voter
-            quorum_ack(&q, &a, sids[i]);
-            quorum_ack(&q, &a, sids[i]); // twice counts once
-        }
-        assert_true(quorum_reached(&q, &a));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,7 +119,6 @@ int main(void)
         cmocka_unit_test(what_the_log_refused_is_aborted_and_its_zxids_are_free),
         cmocka_unit_test(sync_is_answered_with_what_is_committed),
         cmocka_unit_test(random_histories_commit_each_zxid_once),
-        cmocka_unit_test(majority_is_more_than_half),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
