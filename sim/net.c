@@ -81,8 +81,8 @@ uint32_t net_connect(struct world *w, uint32_t client, uint32_t host)
                            .host = host,
                            .conn = LINK_NONE,
                            .client_open = true,
-                           .rx_max = 4096 << world_below(w, 6),
-                           .down_max = 16 << world_below(w, 13)};
+                           .rx_max = (size_t)4096 << world_below(w, 6),
+                           .down_max = (size_t)16 << world_below(w, 13)};
         later(w, i, world_delay(w, w->net.delay_ns), SCHED_OPEN, 0);
         return i;
     }
