@@ -33,9 +33,18 @@ enum {
     // One log write gathers at most this much, so that the first answers of a burst do not wait for
     // its last byte.
     LIMIT_LOG_BATCH = 4 * 1024 * 1024,
-    // Proposals not yet durable, in bytes: beyond it client reads stop. Only a stuck disk gets
-    // here.
+    // Proposals not yet durable, in bytes: beyond it no write is taken from any client. Only a
+    // stuck disk gets here.
     LIMIT_LOG_BACKLOG = 64 * 1024 * 1024,
+    // Requests in process, in bytes: beyond it a connection that has one waits with its next, as
+    // with globalOutstandingLimit, but whatever its xids are.
+    LIMIT_IN_PROCESS_BYTES = 64 * 1024 * 1024,
+    // Identities of one connection: every access to a node with an ACL walks them. Real ones have
+    // a handful.
+    LIMIT_AUTH_BYTES = 32 * 1024,
+    // The results of one multiRead: thousands of operations fit into a request, and each could
+    // bring a megabyte. Those beyond are answered with an error.
+    LIMIT_MULTI_READ_BYTES = 64 * 1024 * 1024,
     // Bytes of a snapshot that wait for the background writer; the walk stops at it (forced
     // write-outs of changing nodes may pass it, bounded by the write rate).
     LIMIT_SNAP_BACKLOG = 8 * 1024 * 1024,

@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/blob.h"
 #include "disk/disk.h"
+#include "limits.h"
 #include "node/reaper.h"
 #include "node/settings.h"
 #include "node/version.h"
@@ -33,6 +34,7 @@
 enum {
     SID = 1,                // of the only voter; any will do, it is nowhere on disk or wire
     TICK_MS = 100,          // expiry, idle connections, reaping
+    SAY_HELD_MS = 60000,    // between log lines about a slow disk
     STOP_DEADLINE_MS = 8000 // a clean stop waits this long for slow readers and the disk
 };
 
@@ -53,6 +55,8 @@ struct node {
     enum node_state state;
     bool failed;
     bool log_full;
+    bool writes_held;     // too much waits for the disk
+    struct mono say_held; // when this may be logged again
 
     struct tree *tree;
     struct pending *pending;
@@ -313,7 +317,7 @@ static void expire_sessions(struct node *n)
 
 static void reap(struct node *n)
 {
-    if (n->log_full || n->state != NODE_RUNNING) {
+    if (n->log_full || n->writes_held || n->state != NODE_RUNNING) {
         return;
     }
     struct arena a = {0};
@@ -421,6 +425,26 @@ static void continue_stop(struct node *n)
     }
 }
 
+// A disk that does not keep up holds writers back, instead of taking memory for what they write.
+static void hold_writes(struct node *n)
+{
+    size_t backlog = disk_backlog(n->disk);
+    bool hold = backlog > (n->writes_held ? LIMIT_LOG_BACKLOG / 2 : LIMIT_LOG_BACKLOG);
+    if (hold == n->writes_held) {
+        return;
+    }
+    if (hold && n->env->now.ns >= n->say_held.ns) {
+        n->say_held = mono_add_ms(n->env->now, SAY_HELD_MS);
+        log_warn(&n->env->log,
+                 "the log's disk does not keep up, %zu bytes wait for it: no more writes are taken "
+                 "until half of them are written; reads go on",
+                 backlog);
+    }
+    n->writes_held = hold;
+    serve_hold_writes(n->serve, hold);
+    take_submits(n);
+}
+
 // ---- the step --------------------------------------------------------------------------------
 
 void node_step(struct node *n, const struct env_event *ev)
@@ -453,6 +477,7 @@ void node_step(struct node *n, const struct env_event *ev)
         break;
     }
     take_submits(n);
+    hold_writes(n);
 }
 
 static void carry_out(struct node *n, const struct conn_order *o)

@@ -58,7 +58,7 @@ struct env_uv {
     uv_timer_t reaper;        // runs while `leaving` is not empty
     uv_timer_t accept_again;  // runs while there are no descriptors for new connections
     struct mono accept_warned;
-    uint8_t *page;            // what a read brings; one for all connections
+    uint8_t *page; // what a read brings; one for all connections
 
     // file.c
     int *locks;

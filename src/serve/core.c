@@ -126,8 +126,10 @@ void serve_conn_unsent(struct serve *s, uint32_t conn, size_t unsent)
 
 void core_pop(struct serve *s, struct conn *c)
 {
+    const struct order_item *x = order_head(&c->order, &s->items);
     s->throttle.in_process--;
-    s->throttle.large_bytes -= order_head(&c->order, &s->items)->large;
+    s->throttle.in_process_bytes -= x->cost;
+    s->throttle.large_bytes -= x->large;
     order_pop(&c->order, &s->items);
 }
 

@@ -48,6 +48,7 @@ struct serve {
     struct serve_facts *(*facts)(void *ctx);
     void *facts_ctx;
     bool serving, stopped;
+    bool hold_writes;
     struct auth_config auth_cfg;
     uint64_t words_enabled; // bit per row of commands.def
 

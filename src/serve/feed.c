@@ -8,7 +8,10 @@
 
 #include <inttypes.h>
 
-// Throttle room is shared by all, so who waits for it stands in a list, first come first served.
+#include "wire/ops.h"
+
+// Room in the throttle and in the log is shared by all, so who waits for it stands in a list, first
+// come first served.
 static void link_limit(struct serve *s, struct conn *c)
 {
     if (c->queued) {
@@ -45,6 +48,17 @@ void feed_unlink(struct serve *s, struct conn *c)
 
 enum block { BLOCK_NOT, BLOCK_OWN, BLOCK_LIMIT, BLOCK_THROTTLE };
 
+// Would this frame become a write? A ConnectRequest without a session makes one.
+static bool is_write(const struct conn *c, struct slice frame)
+{
+    enum { SESSION_AT = 16, SESSION_END = 24 };
+    if (c->state == CONN_NEW) {
+        return frame.n >= SESSION_END && be64_get(frame.p + SESSION_AT) == 0;
+    }
+    const struct op_info *op = frame.n < 8 ? NULL : op_find((int32_t)be32_get(frame.p + 4));
+    return op && op->kind == OP_KIND_WRITE;
+}
+
 // Must the connection's next request wait? OWN: for something of this connection.
 static enum block blocked(const struct serve *s, const struct conn *c)
 {
@@ -52,7 +66,8 @@ static enum block blocked(const struct serve *s, const struct conn *c)
         c->order.reads >= CORE_QUEUED_READS_MAX) {
         return BLOCK_OWN;
     }
-    if (throttle_is_full(&s->throttle) && c->order.counted > 0) {
+    bool has_some = throttle_is_crammed(&s->throttle) ? c->order.n > 0 : c->order.counted > 0;
+    if (throttle_is_full(&s->throttle) && has_some) {
         return BLOCK_LIMIT;
     }
     return throttle_queues(&s->throttle) ? BLOCK_THROTTLE : BLOCK_NOT;
@@ -116,12 +131,13 @@ static size_t serve_frames(struct serve *s, struct conn *c, struct slice in, str
         if (in.n - at - 4 < n) {
             return at;
         }
-        enum block why = blocked(s, c);
+        struct slice frame = slice_of(in.p + at + 4, n);
+        enum block why = s->hold_writes && is_write(c, frame) ? BLOCK_LIMIT : blocked(s, c);
         if (why != BLOCK_NOT) {
             stall(s, c, why);
             return at;
         }
-        request_take(s, c, slice_of(in.p + at + 4, n), arrived, late);
+        request_take(s, c, frame, arrived, late);
         at += 4 + (size_t)n;
         if (!conn_reads(c)) {
             return in.n;
@@ -214,7 +230,8 @@ void feed_resume(struct serve *s, struct conn *c)
 
 void feed_settle(struct serve *s)
 {
-    while (s->limit_first && !throttle_is_full(&s->throttle) && !throttle_queues(&s->throttle)) {
+    while (s->limit_first && !s->hold_writes && !throttle_is_full(&s->throttle) &&
+           !throttle_queues(&s->throttle)) {
         struct conn *c = conn_at(&s->conns, s->limit_first);
         feed_unlink(s, c);
         if (blocked(s, c) == BLOCK_NOT) {

@@ -42,6 +42,7 @@ struct order_item *order_push(struct order *o, struct slab *items, const struct 
     o->n++;
     o->reads += x->kind == ORDER_READ;
     o->counted += x->xid > 0;
+    o->cost += x->cost;
     return x;
 }
 
@@ -67,6 +68,7 @@ void order_pop(struct order *o, struct slab *items)
     o->n--;
     o->reads -= x->kind == ORDER_READ;
     o->counted -= x->xid > 0;
+    o->cost -= x->cost;
     mem_free(x->bytes);
     slab_free(items, h);
 }
@@ -132,12 +134,14 @@ void order_check(const struct order *o, const struct slab *items)
     uint32_t n = 0;
     uint32_t reads = 0;
     uint32_t counted = 0;
+    size_t cost = 0;
     uint32_t last = 0;
     for (uint32_t h = o->head; h; h = item_at(items, h)->next) {
         const struct order_item *x = item_at(items, h);
         n++;
         reads += x->kind == ORDER_READ;
         counted += x->xid > 0;
+        cost += x->cost;
         must(!x->answered || x->kind != ORDER_READ);
         must((x->bytes == NULL) == (x->bytes_n == 0));
         last = h;
@@ -145,5 +149,6 @@ void order_check(const struct order *o, const struct slab *items)
     must(n == o->n);
     must(reads == o->reads);
     must(counted == o->counted);
+    must(cost == o->cost);
     must(last == o->tail);
 }

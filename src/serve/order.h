@@ -31,6 +31,7 @@ struct order_item {
     bool as_applied;    // answered: the reply's zxid is what is applied when it leaves
     uint32_t tag;       // SYNC
     uint32_t large;     // bytes counted as a large request in flight
+    uint32_t cost;      // bytes counted as in process
     uint32_t bytes_n;   // READ, SYNC: copy of the body; answered: the reply frame
     int64_t arrived_ns; // monotonic
     uint8_t *bytes;
@@ -41,6 +42,7 @@ struct order {
     uint32_t n;       // items
     uint32_t reads;   // of kind READ
     uint32_t counted; // with xid > 0: what throttling looks at
+    size_t cost;      // of all items
 };
 
 void order_slab_init(struct slab *items);

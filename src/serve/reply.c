@@ -62,6 +62,11 @@ void reply_account(struct serve *s, struct conn *c, const struct reply_to *to, i
 void reply_end(struct serve *s, struct conn *c, size_t at, const struct reply_to *to, int64_t zxid,
                enum zkerr err)
 {
+    if (c->out.n - at - 4 > INT32_MAX) { // a child list that no frame can hold
+        log_large(s, c, to->path, c->out.n - at);
+        err = ZK_SYSTEMERROR;
+        c->out.n = at + REPLY_HEAD;
+    }
     if (err && to->op != OP_MULTI_READ) {
         c->out.n = at + REPLY_HEAD;
     }

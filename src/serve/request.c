@@ -148,7 +148,9 @@ static struct order_item *queue(struct serve *s, struct conn *c, const struct re
     struct order_item item = {
         .xid = r->xid, .op = r->op, .kind = (uint8_t)kind, .arrived_ns = r->arrived.ns};
     item.large = throttle_large_of(&s->throttle, r->body.n + 8);
+    item.cost = (uint32_t)(r->body.n + sizeof(item));
     s->throttle.large_bytes += item.large;
+    s->throttle.in_process_bytes += item.cost;
     s->throttle.in_process++;
     return order_push(&c->order, &s->items, &item, bytes);
 }
@@ -291,7 +293,11 @@ static void take_auth(struct serve *s, struct conn *c, const struct request *r)
         return;
     }
     if (longer) {
-        core_hold(s, c->auth); // submits of this event may still name it
+        if (s->out.submits_n) {
+            core_hold(s, c->auth); // they may name it
+        } else {
+            mem_free(c->auth);
+        }
         c->auth = longer;
         c->auth_enough = c->auth_enough || auth_has_scheme(longer, s->cfg.enforce_auth_schemes);
     }

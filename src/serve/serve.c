@@ -297,7 +297,7 @@ static void init_auth(struct serve *s)
                                        .digest_alg = s->cfg.digest_alg,
                                        .super_digest = s->cfg.super_digest,
                                        .ensemble_name = s->cfg.ensemble_auth_name,
-                                       .bytes_max = s->cfg.frame_max};
+                                       .bytes_max = LIMIT_AUTH_BYTES};
 }
 
 struct serve *serve_new(const struct serve_config *cfg, const struct tree *tree,
@@ -380,6 +380,12 @@ void serve_stop(struct serve *s)
     }
 }
 
+void serve_hold_writes(struct serve *s, bool hold)
+{
+    s->hold_writes = hold;
+    feed_settle(s);
+}
+
 void serve_set_serving(struct serve *s, bool serving)
 {
     s->serving = serving;
@@ -392,6 +398,7 @@ void serve_check(const struct serve *s)
     expiry_check(s->idle);
     must(s->throttle.conns == s->conns.n);
     int64_t in_process = 0;
+    int64_t in_process_bytes = 0;
     for (size_t i = 0; i < s->conns.by_id_n; i++) {
         const struct conn *c = conn_get(&s->conns, (uint32_t)i);
         if (!c) {
@@ -399,6 +406,7 @@ void serve_check(const struct serve *s)
         }
         order_check(&c->order, &s->items);
         in_process += c->order.n;
+        in_process_bytes += (int64_t)c->order.cost;
         must(c->order.reads <= CORE_QUEUED_READS_MAX);
         must(!c->paused || c->stalled || !conn_reads(c));
         must(!c->queued || c->stalled);
@@ -408,5 +416,6 @@ void serve_check(const struct serve *s)
              c->out.n + c->unsent > LIMIT_CONN_UNSENT_PAUSE);
     }
     must(in_process == s->throttle.in_process);
+    must(in_process_bytes == s->throttle.in_process_bytes);
     watches_check(s->watches);
 }

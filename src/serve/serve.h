@@ -151,6 +151,8 @@ bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at);
 // This process did not run for so long: nobody could be heard, so it is no silence.
 void serve_shift(struct serve *s, int64_t ms);
 void serve_stop(struct serve *s); // no new connections; existing ones are closed
+// While true, no write is taken: whoever sends one waits. Reads go on.
+void serve_hold_writes(struct serve *s, bool hold);
 // While false, session handshakes are closed without an answer (it starts as true).
 void serve_set_serving(struct serve *s, bool serving);
 // When serve_on_tick() has something to do next; false: never as things stand.

@@ -149,6 +149,7 @@ void throttle_check(const struct throttle *t)
     must(conns == t->conns);
     must(addrs == t->addrs.live);
     must(t->in_process >= 0);
+    must(t->in_process_bytes >= 0);
     must(t->large_bytes >= 0);
     must(t->tokens >= 0);
 }

@@ -8,6 +8,7 @@
 #include "base/mtime.h"
 #include "base/slab.h"
 #include "env.h"
+#include "limits.h"
 
 struct throttle_config {
     int32_t per_addr_max; // 0: unlimited
@@ -26,6 +27,7 @@ struct throttle {
     size_t table_n; // power of two
     size_t conns;
     int64_t in_process; // requests taken and not answered, all connections
+    int64_t in_process_bytes;
     int64_t large_bytes;
     int64_t tokens;
     struct mono filled;
@@ -45,10 +47,16 @@ bool throttle_large_fits(const struct throttle *t, size_t n);
 uint32_t throttle_large_of(const struct throttle *t, size_t n);
 void throttle_check(const struct throttle *t);
 
-// Too many requests in process for a connection that has some itself.
+// Too many requests in process for a connection that has some itself, of whatever xid.
+static inline bool throttle_is_crammed(const struct throttle *t)
+{
+    return t->in_process_bytes > LIMIT_IN_PROCESS_BYTES;
+}
+
+// The same for one that has some with xid > 0.
 static inline bool throttle_is_full(const struct throttle *t)
 {
-    return t->in_process > t->cfg.in_process_max;
+    return t->in_process > t->cfg.in_process_max || throttle_is_crammed(t);
 }
 
 // Too many for anybody (RequestThrottler).

@@ -3,6 +3,7 @@
 // FinalRequestProcessor's reads. The checks stand in Apache's order.
 #include "tree/read.h"
 
+#include "limits.h"
 #include "tree/node.h"
 #include "wire/jute.h"
 #include "wire/ops.h"
@@ -179,6 +180,12 @@ static void put_header(struct buf *out, int32_t type, bool done, int32_t err)
     buf_put_i32(out, err);
 }
 
+static void put_error(struct buf *out, enum zkerr e)
+{
+    put_header(out, OP_ERROR, false, e);
+    buf_put_i32(out, e);
+}
+
 // The answer of one operation: its body, or the error in its place.
 static void put_result(const struct tree *t, const struct auth *who, int32_t op, struct slice path,
                        struct buf *out)
@@ -189,8 +196,7 @@ static void put_result(const struct tree *t, const struct auth *who, int32_t op,
         op == OP_GET_DATA ? read_data(t, who, path, out) : read_children(t, who, path, false, out);
     if (e) {
         out->n = at;
-        put_header(out, OP_ERROR, false, e);
-        buf_put_i32(out, e);
+        put_error(out, e);
     }
 }
 
@@ -225,6 +231,10 @@ enum zkerr read_multi(const struct tree *t, const struct auth *who, struct slice
             }
             return ZK_MARSHALLINGERROR;
         }
-        put_result(t, who, h.type, r.path, out);
+        if (out->n - at < LIMIT_MULTI_READ_BYTES) {
+            put_result(t, who, h.type, r.path, out);
+        } else {
+            put_error(out, ZK_SYSTEMERROR);
+        }
     }
 }

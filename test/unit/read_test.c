@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "limits.h"
 #include "test/support/tree_kit.h"
 #include "wire/jute.h"
 
@@ -178,6 +179,43 @@ static void put_read(struct buf *b, int32_t op, const char *path)
     jute_put_record(b, &record_path_watch_request, &r);
 }
 
+// A small request must not become a reply of gigabytes.
+static void multi_reads_are_bounded(void **state)
+{
+    enum { DATA = 1000 * 1000, READS = 500 };
+    struct kit *k = *state;
+    char *data = malloc(DATA + 1);
+    memset(data, 'x', DATA);
+    data[DATA] = 0;
+    kit_create(k, "/large", data, 0);
+    free(data);
+    struct buf body = {0};
+    struct multi_header h, end = {-1, true, -1};
+    for (int i = 0; i < READS; i++) {
+        put_read(&body, OP_GET_DATA, "/large");
+    }
+    jute_put_record(&body, &record_multi_header, &end);
+    assert_int_equal(read_multi(k->t, &k->who, buf_slice(&body), &out), ZK_OK);
+    buf_fini(&body);
+    assert_in_range(out.n, LIMIT_MULTI_READ_BYTES, LIMIT_MULTI_READ_BYTES + 2 * DATA);
+    struct jute_in in = answer();
+    int with_data = 0, refused = 0;
+    for (jute_get_record(&in, &record_multi_header, &h, NULL); !h.done && !in.err;
+         jute_get_record(&in, &record_multi_header, &h, NULL)) {
+        if (h.err) {
+            assert_int_equal(jute_get_int(&in), ZK_SYSTEMERROR);
+            refused++;
+        } else {
+            assert_int_equal(jute_get_bytes(&in).n, DATA);
+            jute_take(&in, 68);
+            with_data++;
+        }
+    }
+    assert_int_equal(in.err, ERR_OK);
+    assert_int_equal(with_data, LIMIT_MULTI_READ_BYTES / DATA + 1);
+    assert_int_equal(with_data + refused, READS);
+}
+
 static void multi_reads_stand_each_for_itself(void **state)
 {
     struct kit *k = *state;
@@ -226,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(data_and_stat), T(errors_leave_no_body), T(digests_are_shown_to_admins_only),
         T(children),      T(ephemerals_by_prefix), T(multi_reads_stand_each_for_itself),
+        T(children),      T(ephemerals_by_prefix), T(multi_reads_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,6 +139,81 @@ static void reading_stops_at_the_outstanding_limit(void **state)
     rig_free(&r);
 }
 
+// The log does not keep up: writers wait and are served in order afterwards, readers do not notice.
+static void held_writes_stop_no_reads(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(NULL);
+    uint32_t writer = rig_client(r);
+    uint32_t reader = rig_client(r);
+    uint32_t new_one = rig_accept(r, 1);
+    struct buf w = {0};
+    serve_hold_writes(r->serve, true);
+    rig_put_read(&w, 1, OP_EXISTS, "/", false);
+    rig_put_set(&w, 2, "/", SLICE_LIT("x"));
+    rig_put_read(&w, 3, OP_GET_DATA, "/", false);
+    rig_send(r, writer, buf_slice(&w));
+    buf_clear(&w);
+    rig_put_read(&w, 1, OP_GET_DATA, "/", false);
+    rig_send(r, reader, buf_slice(&w));
+    buf_clear(&w);
+    rig_put_connect(&w, 10000, 0, SLICE_NULL, true);
+    rig_send(r, new_one, buf_slice(&w));
+    struct rig_reply reply;
+    assert_true(rig_next(r, writer, &reply));
+    assert_int_equal(reply.xid, 1);
+    assert_false(rig_next(r, writer, &reply));
+    assert_true(rig_next(r, reader, &reply));
+    assert_int_equal(rig_rest(r, new_one).n, 0);
+    serve_check(r->serve);
+    for (int i = 0; i < 10; i++) {
+        rig_advance(r, 20000);
+    }
+    assert_false(rig_eof(r, writer));
+    assert_false(rig_eof(r, new_one));
+    serve_hold_writes(r->serve, false);
+    rig_settle(r);
+    assert_true(rig_next(r, writer, &reply));
+    assert_int_equal(reply.xid, 2);
+    assert_true(rig_next(r, writer, &reply));
+    assert_int_equal(reply.xid, 3);
+    assert_int_equal(reply.body.n, 4 + 1 + 68); // what it wrote
+    assert_int_equal(rig_rest(r, new_one).n, 41);
+    assert_false(r->clients[writer].paused);
+    serve_check(r->serve);
+    buf_fini(&w);
+    rig_free(&r);
+}
+
+// An xid that the outstanding limit does not count is no way past every bound.
+static void bytes_in_process_are_bounded(void **state)
+{
+    (void)state;
+    enum { DATA = 1000 * 1000, SENT = 100 };
+    struct rig *r = rig_new(NULL);
+    uint32_t a = rig_client(r);
+    r->auto_commit = false;
+    uint8_t *data = calloc(1, DATA);
+    struct buf w = {0};
+    rig_put_set(&w, 0, "/", slice_of(data, DATA));
+    for (int i = 0; i < SENT; i++) {
+        rig_send(r, a, buf_slice(&w));
+    }
+    assert_true(r->clients[a].paused);
+    assert_true(r->log_n - r->log_at <= LIMIT_IN_PROCESS_BYTES / DATA + 1);
+    serve_check(r->serve);
+    rig_settle(r);
+    struct rig_reply reply;
+    for (int i = 0; i < SENT; i++) {
+        assert_true(rig_next(r, a, &reply));
+        assert_int_equal(reply.err, ZK_OK);
+    }
+    assert_false(r->clients[a].paused);
+    free(data);
+    buf_fini(&w);
+    rig_free(&r);
+}
+
 static void late_requests_are_answered_throttled(void **state)
 {
     (void)state;
@@ -214,6 +289,8 @@ int main(void)
         cmocka_unit_test(too_many_connections_are_closed_at_once),
         cmocka_unit_test(tokens_refuse_handshakes),
         cmocka_unit_test(reading_stops_at_the_outstanding_limit),
+        cmocka_unit_test(held_writes_stop_no_reads),
+        cmocka_unit_test(bytes_in_process_are_bounded),
         cmocka_unit_test(late_requests_are_answered_throttled),
         cmocka_unit_test(large_requests_share_a_budget),
     };
