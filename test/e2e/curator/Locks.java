@@ -54,7 +54,7 @@ final class Locks {
         }
         World.joinAll(all);
         World.same(160, total[0], "rounds");
-        World.same(0, w.client().getChildren().forPath(w.path).size(), "nodes left behind");
+        World.same(0, World.children(w.client(), w.path), "nodes left behind");
     }
 
     private static void mutexReenters(World w) throws Exception {

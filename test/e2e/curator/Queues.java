@@ -73,8 +73,8 @@ final class Queues {
         World.same(100, new HashSet<>(seen).size(), "different items");
         CuratorFramework client = w.client();
         World.eventually("nothing is left",
-            () -> client.getChildren().forPath(w.path + "/items").isEmpty()
-                && client.getChildren().forPath(w.path + "/locks").isEmpty());
+            () -> World.children(client, w.path + "/items") == 0
+                && World.children(client, w.path + "/locks") == 0);
         World.same(100, seen.size(), "items consumed");
     }
 

@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.retry.ExponentialBackoffRetry;
+import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.Watcher.Event.KeeperState;
 import org.apache.zookeeper.ZooKeeper;
 
@@ -92,6 +93,15 @@ final class World implements AutoCloseable {
         while (!truth.call()) {
             check(System.nanoTime() < deadline, "never: " + what);
             Thread.sleep(20);
+        }
+    }
+
+    /** Curator makes parents as containers, so an empty one may be gone already. */
+    static int children(CuratorFramework client, String path) throws Exception {
+        try {
+            return client.getChildren().forPath(path).size();
+        } catch (KeeperException.NoNodeException e) {
+            return 0;
         }
     }
 
