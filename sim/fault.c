@@ -152,6 +152,7 @@ static void strike_host(struct world *w, struct host *h, enum fault_kind k)
         }
         break;
     case FAULT_POWER_IN_JOB:
+        h->kill_only = world_chance(w, 1, 2); // the process dies there, the machine does not
         crashdisk_crash_after(h->disk, 1 + world_below(w, 40));
         break;
     case FAULT_ROT:

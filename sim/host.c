@@ -355,8 +355,8 @@ void host_on_job_run(struct host *h, enum env_lane lane)
     l->ran = true;
     l->jobs[0]->run(l->jobs[0]);
     if (crashdisk_is_down(h->disk)) {
-        report_line(&h->w->report, "host %u loses power in a disk job", h->index);
-        host_down(h, true);
+        report_line(&h->w->report, "host %u dies in a disk job", h->index);
+        host_down(h, !h->kill_only);
         host_boot_later(h, world_delay(h->w, 500 * SIM_MS));
         return;
     }
@@ -457,7 +457,8 @@ void host_boot(struct host *h)
     must(!h->node);
     crashdisk_up(h->disk);
     if (w->faults.weight[FAULT_POWER_IN_JOB] && w->phase == PHASE_STORM && world_chance(w, 1, 6)) {
-        crashdisk_crash_after(h->disk, 1 + world_below(w, 60)); // power fails while it recovers
+        crashdisk_crash_after(h->disk, 1 + world_below(w, 60)); // it dies while it recovers
+        h->kill_only = world_chance(w, 1, 2);
     }
     tamper_boot(h);
     h->clock.mono_offset_ns = (int64_t)world_below(w, 1000) * SIM_S;
@@ -477,7 +478,7 @@ void host_boot(struct host *h)
         }
         must(!h->node);
         h->boot++;
-        bool power = crashdisk_is_down(h->disk);
+        bool power = crashdisk_is_down(h->disk) && !h->kill_only;
         crashdisk_down(h->disk, power);
         host_boot_later(h, world_delay(w, 500 * SIM_MS));
         return;

@@ -68,6 +68,7 @@ struct host {
     int64_t job_delay_ns, stuck_until_ns;
     uint64_t timer_gen;
     bool may_fail;       // an injected error may have stopped the server
+    bool kill_only;      // what stops the file calls is the end of the process, not of power
     bool rotten;         // a snapshot was spoiled
     bool full_now;       // its disk has a limit
     int64_t full_end_ns; // when the last limit was lifted

@@ -50,7 +50,9 @@ static enum err unreadable(const struct reader *rd, enum err e)
 // ---- what a crash leaves
 // -------------------------------------------------------------------------
 
-static enum err truncate_file(struct reader *rd, uint64_t size)
+// What was read may be in the system's cache only: written by a server that died before its sync,
+// or cut by a start that did. From now on it counts, so it has to be on the disk.
+static enum err settle_file(struct reader *rd, uint64_t size)
 {
     const struct env_ops *ops = rd->env->ops;
     char *path = disk_path(rd->dir, rd->file->name);
@@ -60,7 +62,9 @@ static enum err truncate_file(struct reader *rd, uint64_t size)
     if (e) {
         return e;
     }
-    e = ops->file_truncate(rd->env, fd, size);
+    if (size < rd->w.size) {
+        e = ops->file_truncate(rd->env, fd, size);
+    }
     if (!e) {
         e = ops->file_sync(rd->env, fd);
     }
@@ -93,8 +97,8 @@ static enum err cut_end(struct reader *rd, bool torn)
     enum err e = ERR_OK;
     if (end <= LOGFILE_HEADER_LEN) {
         e = remove_file(rd); // no record: nothing to keep, and older Apache servers mind
-    } else if (end < rd->w.size) {
-        e = truncate_file(rd, end);
+    } else {
+        e = settle_file(rd, end);
         rd->file->size = end;
     }
     if (e) {
@@ -322,8 +326,8 @@ enum err replay_logs(struct env *env, const char *dir, struct disk_files *files,
     if (!e) {
         tree_replay_end(tree);
     }
-    if (!e && r->changed_dir) {
-        e = env->ops->sync_dir(env, dir);
+    if (!e && (first < files->n || r->changed_dir)) {
+        e = env->ops->sync_dir(env, dir); // a new log's name may be in the cache only, too
     }
     return e;
 }
