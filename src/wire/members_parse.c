@@ -115,10 +115,11 @@ static struct slice trim(struct slice s)
     return s;
 }
 
+// No host has blanks or what would need an escape when it is printed.
 static bool host_is_sane(struct slice host)
 {
     for (size_t i = 0; i < host.n; i++) {
-        if (host.p[i] <= ' ' || host.p[i] == 0x7f) {
+        if (host.p[i] <= ' ' || memchr("\\[]\x7f", host.p[i], 4)) {
             return false;
         }
     }
