@@ -128,6 +128,14 @@ static enum err load_newest(struct recovery *rc)
             rc->out->snap_zxid = f->zxid;
             return ERR_OK;
         }
+        if (e == ERR_UNSUPPORTED) { // or does a damaged byte only look like it?
+            struct snapload whole;
+            enum err damage = snapshot_load(rc->env, rc->snap_dir, f, NULL, &whole);
+            if (damage == ERR_CORRUPT || damage == ERR_CUT) {
+                e = damage;
+                load = whole;
+            }
+        }
         if (e == ERR_UNSUPPORTED) {
             log_error(&rc->env->log, "%s/%s: %s", rc->snap_dir, f->name, load.why);
             return e;
