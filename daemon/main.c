@@ -5,6 +5,7 @@
 //
 // Exit: 0 stopped as asked, 1 cannot start or cannot go on (one line says why), 2 wrong usage.
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <netdb.h>
@@ -236,6 +237,19 @@ static enum log_level level_of(const char *name)
 
 // ---- the process
 
+// Started without one of them, the next file opened would take its number, and what is meant for
+// stderr would be written into the data.
+static void hold_standard_fds(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static void prepare_process(void)
 {
     struct rlimit limit;
@@ -325,6 +339,7 @@ static int check(const struct options *o, const struct buf *warnings)
 
 int main(int argc, char **argv)
 {
+    hold_standard_fds();
     struct options o = {0};
     int code = read_options(argc, argv, &o);
     if (code < 0) {

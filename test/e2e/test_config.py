@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line and zoo.cfg of reeved: what is accepted, what is named when it is wrong."""
+import os
 import re
 import subprocess
 
@@ -283,3 +284,24 @@ def answers(port, host):
         return "Mode:" in harness.four_letter(port, "srvr", host=host)
     except OSError:
         return False
+
+
+def test_closed_standard_descriptors(tmp_path):
+    """Log lines must not go into whatever file gets the number of a closed stderr."""
+    port = harness.free_port()
+    command = [harness.REEVE_BIN, "--client-port", str(port), "--data-dir", str(tmp_path)]
+    with subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]) as server:
+        try:
+            def ready():
+                try:
+                    return "Mode: " in harness.four_letter(port, "srvr", timeout_s=2)
+                except OSError:
+                    return False
+            harness.poll_until(ready)
+            with zk.Conn(port) as c:
+                c.must(zk.CREATE, zk.create_request("/a", b"x"), "/a")
+            fds = f"/proc/{server.pid}/fd"
+            assert {os.readlink(f"{fds}/{n}") for n in range(3)} == {"/dev/null"}
+        finally:
+            server.terminate()
+        assert server.wait(20) == 0
