@@ -116,9 +116,10 @@ void host_post(struct host *h, struct inbox_item item)
 void host_pause(struct host *h, int64_t for_ns)
 {
     int64_t now = h->w->now_ns;
-    if (h->paused_until_ns <= now) { // one at a time
+    if (h->node && h->paused_until_ns <= now) { // one at a time
         h->paused_until_ns = now + for_ns;
-        h->paused_total_ns += for_ns > LONG_PAUSE_MS * SIM_MS ? for_ns : 0;
+        h->pause_counts = for_ns > LONG_PAUSE_MS * SIM_MS;
+        h->paused_total_ns += h->pause_counts ? for_ns : 0;
     }
 }
 
@@ -418,6 +419,9 @@ void host_down(struct host *h, bool power)
     report_line(&h->w->report, "host %u goes down, %s", h->index,
                 power ? "power cut" : "process ends");
     h->dropping = true;
+    int64_t left = h->paused_until_ns - h->w->now_ns; // of a pause that ends with the process
+    h->paused_total_ns -= h->pause_counts && left > 0 ? left : 0;
+    h->paused_until_ns = 0;
     // A process that ended by itself has nothing in flight; for the others nothing works any more.
     crashdisk_crash_after(h->disk, 1);
     finish_jobs(h);

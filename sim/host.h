@@ -61,6 +61,7 @@ struct host {
     bool dropping, listening, turn_due, stopping;
     int64_t stop_since_ns, booted_ns;
     int64_t paused_until_ns, paused_total_ns;
+    bool pause_counts; // the pause is part of paused_total_ns
     struct inbox_item *inbox;
     size_t inbox_n, inbox_cap;
     uint32_t links[CONNS_MAX]; // by connection number; LINK_NONE: free
