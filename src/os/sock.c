@@ -35,7 +35,7 @@
 #include "os/os.h"
 
 enum {
-    REAP_MS = 250,
+    REAP_MS = 50,
     // A flood of connections lets others have their turn after this many.
     ACCEPTS_PER_WAKEUP = 256,
     DRAIN_READS = 4,
@@ -230,6 +230,12 @@ static bool again(int e)
     return e == EAGAIN || e == EWOULDBLOCK || e == EINTR;
 }
 
+static bool is_acked(const struct conn *c)
+{
+    int unacked = 0;
+    return ioctl(c->fd, SIOCOUTQ, &unacked) == 0 && unacked == 0;
+}
+
 // Everything is with the kernel. Close now if that loses nothing, else wait for the peer's end.
 static void settle(struct conn *c)
 {
@@ -244,8 +250,7 @@ static void settle(struct conn *c)
             break;
         }
     }
-    int unacked = 0;
-    if (ioctl(c->fd, SIOCOUTQ, &unacked) == 0 && unacked == 0) {
+    if (is_acked(c)) {
         drop(c, c->closed);
         return;
     }
@@ -266,13 +271,15 @@ static void on_reap(uv_timer_t *t)
 {
     struct env_uv *e = t->data;
     env_uv_refresh_clock(e);
-    for (struct conn *c = TAILQ_FIRST(&e->leaving); c; c = TAILQ_FIRST(&e->leaving)) {
-        if (c->deadline.ns > e->env.now.ns) {
-            return;
+    for (struct conn *c = TAILQ_FIRST(&e->leaving), *next; c; c = next) {
+        next = TAILQ_NEXT(c, leaving);
+        if (c->deadline.ns <= e->env.now.ns || (c->state == CONN_LINGERING && is_acked(c))) {
+            drop(c, c->closed);
         }
-        drop(c, c->closed);
     }
-    uv_timer_stop(t);
+    if (TAILQ_EMPTY(&e->leaving)) {
+        uv_timer_stop(t);
+    }
 }
 
 // ---- reading and writing

@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "limits.h"
 #include "os/env_uv.h"
 #include "os/os.h"
 
@@ -486,6 +487,44 @@ static void test_close_with_unread(void **state)
     run_with(play_close_with_unread);
 }
 
+// A peer that has got everything and does not hang up keeps no connection for the whole deadline.
+static void *play_peer_that_stays(void *arg)
+{
+    (void)arg;
+    enum { PEERS = 20 };
+    int s[PEERS];
+    for (int i = 0; i < PEERS; i++) {
+        s[i] = dial();
+        put(s[i], "q", 1);
+    }
+    struct timespec begun, now;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    for (int i = 0; i < PEERS; i++) {
+        char text[3];
+        get(s[i], text, 3);
+        PEER(recv(s[i], text, 1, 0) == 0);
+    }
+    struct timespec ms = {.tv_nsec = 1000000};
+    while (w.closes < PEERS) {
+        nanosleep(&ms, NULL);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    PEER((now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000 <
+         LIMIT_CLOSE_MS / 2);
+    for (int i = 0; i < PEERS; i++) {
+        close(s[i]);
+    }
+    end_run();
+    return NULL;
+}
+
+static void test_peer_that_stays(void **state)
+{
+    (void)state;
+    listen_at(4, 0);
+    run_with(play_peer_that_stays);
+}
+
 static void *play_half_close(void *arg)
 {
     (void)arg;
@@ -869,6 +908,7 @@ int main(void)
         CASE(test_pause),
         CASE(test_close_with_unsent),
         CASE(test_close_with_unread),
+        CASE(test_peer_that_stays),
         CASE(test_half_close),
         CASE(test_reset),
         CASE(test_reset_behind_data),
