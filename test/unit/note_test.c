@@ -9,52 +9,9 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "test/support/capture.h"
 #include "wire/members.h"
 #include "wire/note.h"
-
-// ---- the captures: "    0010  0000000f   what it is" and "    | 73657276 ..." lines
-// --------------
-
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-// Takes groups of hex digits, separated by one blank.
-static void take_hex(const char *s, struct buf *b)
-{
-    while (hex_value(s[0]) >= 0 && hex_value(s[1]) >= 0) {
-        buf_put_u8(b, (uint8_t)(hex_value(s[0]) << 4 | hex_value(s[1])));
-        s += 2;
-        s += *s == ' ' && hex_value(s[1]) >= 0;
-    }
-}
-
-struct capture {
-    FILE *file;
-    char line[4096], head[4096];
-};
-
-// The next message: its bytes, with the line that names it in head.
-static bool next_message(struct capture *c, struct buf *b)
-{
-    buf_clear(b);
-    while (fgets(c->line, sizeof(c->line), c->file)) {
-        if (strncmp(c->line, "t=", 2) == 0) {
-            memcpy(c->head, c->line, sizeof(c->head));
-        } else if (strncmp(c->line, "    ", 4) == 0 && hex_value(c->line[4]) >= 0) {
-            take_hex(c->line + 10, b);
-        } else if (strncmp(c->line, "          | ", 12) == 0) {
-            take_hex(c->line + 12, b);
-        } else if (b->n) {
-            return true;
-        }
-    }
-    return b->n > 0;
-}
 
 static void check_hello(struct slice s)
 {
@@ -106,21 +63,19 @@ static void captures_come_back_byte_for_byte(void **state)
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char path[128];
         snprintf(path, sizeof(path), "test/golden/disk/wire/election-%s.txt", files[i].name);
-        struct capture c = {.file = fopen(path, "r")};
-        assert_non_null(c.file);
-        struct buf b = {0};
+        struct capture c;
         int hellos = 0, notes = 0;
-        while (next_message(&c, &b)) {
-            if (b.p[0] == 0xff) {
-                check_hello(buf_slice(&b));
+        capture_open(&c, path);
+        while (capture_next(&c)) {
+            if (c.bytes.p[0] == 0xff) {
+                check_hello(buf_slice(&c.bytes));
                 hellos++;
             } else {
-                check_note(buf_slice(&b));
+                check_note(buf_slice(&c.bytes));
                 notes++;
             }
         }
-        fclose(c.file);
-        buf_fini(&b);
+        capture_close(&c);
         assert_int_equal(hellos, files[i].hellos);
         assert_int_equal(notes, files[i].notes);
     }
