@@ -126,26 +126,42 @@ static bool wants_digest(const struct pending *p, const struct txn *t)
     return p->t->cfg.digest_enabled && t->body.type != OP_ERROR && !bare;
 }
 
+static void put_entry(const struct pending *p, struct txn *t, struct buf *out)
+{
+    t->hdr.type = t->body.type;
+    t->has_digest = wants_digest(p, t);
+    t->digest = (struct txn_digest){TXN_DIGEST_VERSION, (int64_t)p->digest};
+    txn_encode(out, t);
+}
+
+// An entry longer than Apache's readers take (jute.maxbuffer and its extra size) would end their
+// start: such a request fails, before it has changed anything.
 enum zkerr prep_txn(struct pending *p, const struct prep_request *req, int64_t zxid,
                     struct wall now, struct buf *out)
 {
-    struct prep x = {p, req, zxid, now};
+    struct prep x = {.p = p, .req = req, .zxid = zxid, .now = now};
     struct txn t = {.hdr = {req->session, req->cxid, zxid, now.ms, 0}};
     bool failed = false;
+    size_t begin = out->n;
     pending_begin(p);
     enum zkerr e = req->op == OP_MULTI ? prep_multi(&x, &t, &failed) : prepare(&x, &t.body);
-    if (e) {
+    if (failed) {
+        pending_rollback(p); // what is left says why
+    }
+    if (!e) {
+        put_entry(p, &t, out);
+    }
+    if (!e && out->n - begin > p->t->cfg.bytes_max) {
+        out->n = begin;
+        e = ZK_MARSHALLINGERROR;
+    }
+    if (!e && !failed) {
+        pending_commit(p, zxid);
+    } else if (e) {
+        pending_rollback(p);
         t.body.type = OP_ERROR;
         t.body.error.err = e;
+        put_entry(p, &t, out);
     }
-    if (e || failed) {
-        pending_rollback(p);
-    } else {
-        pending_commit(p, zxid);
-    }
-    t.hdr.type = t.body.type;
-    t.has_digest = wants_digest(p, &t);
-    t.digest = (struct txn_digest){TXN_DIGEST_VERSION, (int64_t)p->digest};
-    txn_encode(out, &t);
     return e;
 }

@@ -11,7 +11,11 @@ struct prep {
     const struct prep_request *req;
     int64_t zxid;
     struct wall now;
+    size_t acl_bytes; // of the ACL lists written out so far
 };
+
+// Of a closeSession's entry, what is not its paths: header, count, digest.
+enum { PREP_ENTRY_FIXED = 32 + 4 + 12 };
 
 // A create with its opcode's meaning spelled out.
 struct create_order {

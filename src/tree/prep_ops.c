@@ -64,6 +64,18 @@ static int64_t owner_of(const struct prep *x, const struct create_order *o)
                                                                                    : 0;
 }
 
+// The list to store. "auth" becomes all identities of the client, in every part of a multi anew: a
+// short request could make an entry that fills the memory and that no start would read.
+static enum zkerr fixup_acl(struct prep *x, const struct acl_vec *in, struct acl_vec *out)
+{
+    const struct tree_config *cfg = &x->p->t->cfg;
+    enum zkerr e = acl_fixup(in, x->req->auth, &cfg->acl, &x->p->arena, out);
+    for (int32_t i = 0; !e && i < out->n; i++) {
+        x->acl_bytes += 12 + out->v[i].id.scheme.n + out->v[i].id.id.n;
+    }
+    return e || x->acl_bytes <= cfg->bytes_max ? e : ZK_INVALIDACL;
+}
+
 static void fill_create(struct txn_body *out, const struct create_order *o, struct slice path,
                         const struct acl_vec *acl, int32_t cversion, int64_t owner)
 {
@@ -126,7 +138,7 @@ enum zkerr prep_create(struct prep *x, const struct create_order *o, struct txn_
     if (!up.p || path_has_nul(o->path)) {
         return ZK_BADARGUMENTS;
     }
-    e = acl_fixup(&o->acl, x->req->auth, &x->p->t->cfg.acl, &x->p->arena, &acl);
+    e = fixup_acl(x, &o->acl, &acl);
     if (e) {
         return e;
     }
@@ -287,7 +299,7 @@ enum zkerr prep_set_acl(struct prep *x, const struct set_acl_request *r, struct 
     if (!path_is_valid(r->path)) {
         return ZK_BADARGUMENTS;
     }
-    e = acl_fixup(&r->acl, x->req->auth, &x->p->t->cfg.acl, &x->p->arena, &acl);
+    e = fixup_acl(x, &r->acl, &acl);
     if (e) {
         return e;
     }
@@ -333,6 +345,17 @@ enum zkerr prep_check(struct prep *x, const struct check_version_request *r, str
     return ZK_OK;
 }
 
+// As many as an entry can hold. Whoever applies it removes what else the session owns, too.
+static struct slice_vec that_fit(const struct prep *x, struct slice_vec paths)
+{
+    size_t room = x->p->t->cfg.bytes_max, used = PREP_ENTRY_FIXED;
+    int32_t n = 0;
+    while (n < paths.n && used + 4 + paths.v[n].n <= room) {
+        used += 4 + paths.v[n++].n;
+    }
+    return (struct slice_vec){paths.v, n};
+}
+
 void prep_close_session(struct prep *x, struct txn_body *out)
 {
     struct slice_vec paths = pending_ephemerals(x->p, x->req->session);
@@ -345,7 +368,7 @@ void prep_close_session(struct prep *x, struct txn_body *out)
     }
     pending_close_session(x->p, x->req->session, x->zxid);
     out->type = OP_CLOSE_SESSION;
-    out->close_session.paths = paths;
+    out->close_session.paths = that_fit(x, paths);
     if (!x->p->t->cfg.close_session_txn) {
         out->close_session.paths = (struct slice_vec){NULL, -1};
     }

@@ -370,6 +370,92 @@ static void malformed_multis_are_refused_whole(void **state)
     assert_false(kit_has(k, "/x"));
 }
 
+// What "auth" stands for is written out per list, so a short request can make a long entry. One
+// that no start could read again may not get into the log.
+static void an_entry_never_grows_beyond_what_a_start_reads(void **state)
+{
+    struct kit *k = *state;
+    enum { IDS = 100, PARTS = 10000 };
+    static char text[300];
+    static struct zk_id ids[IDS];
+    memset(text, 'u', sizeof(text));
+    for (int i = 0; i < IDS; i++) {
+        ids[i] = (struct zk_id){SLICE_LIT("digest"), slice_of(text, sizeof(text) - (size_t)i)};
+    }
+    k->who = (struct auth){ids, IDS};
+    struct acl auth = {PERM_ALL, {SLICE_LIT("auth"), SLICE_LIT("")}};
+    struct acl_vec list = {&auth, 1};
+    kit_create_acl_body(k, "/one", &list, 0);
+    assert_int_equal(kit_do(k, 1, OP_CREATE), ZK_OK);
+    kit_multi_begin(k);
+    for (int i = 0; i < PARTS; i++) {
+        kit_multi_part(k, OP_CREATE);
+        char path[16];
+        snprintf(path, sizeof(path), "/m%d", i);
+        kit_create_acl_body(k, path, &list, 0);
+    }
+    kit_multi_end(k);
+    kit_prep(k, 1, OP_MULTI);
+    assert_true(k->pipe[0].n <= k->cfg.bytes_max);
+    kit_apply_all(k);
+    assert_false(kit_has(k, "/m0"));
+    assert_int_equal(kit_create(k, "/after", "", 0), ZK_OK);
+}
+
+// A request as long as they may be, and what the server adds to it.
+static void an_entry_too_long_by_its_frame_is_an_error(void **state)
+{
+    (void)state;
+    struct kit k;
+    kit_init(&k);
+    k.cfg.bytes_max = 2000;
+    kit_open(&k);
+    int refused = 0;
+    for (size_t n = 1850; n < 2000; n++) {
+        char data[2000] = {0}, path[32];
+        memset(data, 'd', n);
+        snprintf(path, sizeof(path), "/n%d", (int)n);
+        kit_create_body(&k, path, data, 0);
+        enum zkerr e = kit_prep(&k, 1, OP_CREATE);
+        assert_true(e == ZK_OK || e == ZK_MARSHALLINGERROR);
+        assert_true(k.pipe[0].n <= k.cfg.bytes_max);
+        refused += e != ZK_OK;
+        kit_apply_all(&k);
+        assert_int_equal(kit_has(&k, path), e == ZK_OK);
+    }
+    assert_in_range(refused, 1, 149);
+    assert_int_equal(tree_digest_mismatches(k.t), 0);
+    tree_check(k.t);
+    kit_fini(&k);
+}
+
+// A session with more ephemerals than an entry can list: those that are not listed go, too.
+static void a_close_lists_only_what_fits(void **state)
+{
+    (void)state;
+    struct kit k;
+    kit_init(&k);
+    k.cfg.bytes_max = 1000;
+    kit_open(&k);
+    kit_open_session(&k, 5);
+    for (int i = 0; i < 200; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/ephemeral-%d", i);
+        kit_create_body(&k, path, "", 1);
+        assert_int_equal(kit_do(&k, 5, OP_CREATE), ZK_OK);
+    }
+    kit_create_body(&k, "/in-flight", "", 1);
+    assert_int_equal(kit_prep(&k, 5, OP_CREATE), ZK_OK);
+    assert_int_equal(kit_prep(&k, 5, OP_CLOSE_SESSION), ZK_OK);
+    assert_true(k.pipe[1].n <= k.cfg.bytes_max);
+    assert_true(k.pipe[1].n > k.cfg.bytes_max / 2);
+    kit_apply_all(&k);
+    assert_int_equal(tree_ephemeral_count(k.t), 0);
+    assert_int_equal(tree_digest_mismatches(k.t), 0);
+    tree_check(k.t);
+    kit_fini(&k);
+}
+
 static void delete_container_looks_again(void **state)
 {
     struct kit *k = *state;
@@ -551,6 +637,9 @@ int main(void)
         T(undecodable_and_foreign_requests_take_a_zxid),
         T(multi_is_all_or_nothing),
         T(malformed_multis_are_refused_whole),
+        T(an_entry_never_grows_beyond_what_a_start_reads),
+        T(an_entry_too_long_by_its_frame_is_an_error),
+        T(a_close_lists_only_what_fits),
         T(delete_container_looks_again),
         T(reset_forgets_what_never_came),
         cmocka_unit_test(prep_foresees_apply),
