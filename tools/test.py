@@ -185,7 +185,8 @@ class Runner:
             passed, failed, skipped = count_cmocka(code, output)
             result.add(name, passed, failed, output, skipped)
 
-    def fuzz(self, result, seconds):
+    # seed 1 in the ring of every run: what it finds once it finds again, nobody is surprised by chance.
+    def fuzz(self, result, seconds, seed):
         names = self.wanted(os.path.basename(f)[:-2] for f in glob.glob(TOP + "/fuzz/*.c"))
         bins = self.built(result, [f"{self.args.build}/fuzz/bin/{n}" for n in names])
 
@@ -196,7 +197,8 @@ class Runner:
             os.makedirs(grown, exist_ok=True)
             known = os.path.join(TOP, "fuzz", "corpus", name)
             dictionary = os.path.join(TOP, "fuzz", "dict", name + ".dict")
-            options = [f"-artifact_prefix={crash}", "-timeout=10", "-rss_limit_mb=1024"]
+            options = [f"-artifact_prefix={crash}", "-timeout=10", "-rss_limit_mb=1024",
+                       f"-seed={seed}"]
             if os.path.isfile(dictionary):
                 options.append(f"-dict={dictionary}")
             folders = [grown] + ([known] if os.path.isdir(known) else [])
@@ -213,10 +215,10 @@ class Runner:
             result.add(name, int(code == 0), int(code != 0), output)
 
     def ring_fuzz(self, result):
-        self.fuzz(result, self.args.time or 3)
+        self.fuzz(result, self.args.time or 3, 1)
 
     def ring_fuzz_long(self, result):
-        self.fuzz(result, self.args.time or 60)
+        self.fuzz(result, self.args.time or 60, 0)
 
     def ring_sim(self, result):
         if not (os.path.isfile(TOP + "/sim/main.c") and os.path.isfile(TOP + "/test/seeds.txt")):

@@ -20,7 +20,7 @@ struct jute_in {
 
 static inline struct jute_in jute_in(struct slice s, size_t bytes_max)
 {
-    return (struct jute_in){s.p, s.p + s.n, bytes_max, ERR_OK};
+    return (struct jute_in){s.p, s.p ? s.p + s.n : NULL, bytes_max, ERR_OK}; // null: no bytes
 }
 
 static inline size_t jute_left(const struct jute_in *in)
