@@ -11,6 +11,10 @@ enum {
     PIECE = 1024 * 1024,
     // The file is synced in steps, so that its end is not one long sync that the log feels.
     SYNC_STEP = 8 * 1024 * 1024,
+    // Of a node beside its path and data.
+    NODE_BYTES = 76,
+    // What the log may take meanwhile, if it is on the same disk.
+    LOG_BYTES = 1024 * 1024,
     BACKOFF_FIRST_MS = 1000,
     BACKOFF_MAX_MS = 5 * 60 * 1000
 };
@@ -62,8 +66,20 @@ static enum err put(struct snap_writer *w, struct slice bytes, bool last)
     return ERR_OK;
 }
 
+// One that cannot fit must not take the log's last bytes while it finds out.
+static enum err check_room(const struct snap_writer *w)
+{
+    uint64_t free_bytes = 0;
+    enum err e = w->room ? w->env->ops->free_space(w->env, w->dir, &free_bytes) : ERR_OK;
+    return e ? e : free_bytes < w->room ? ERR_NOSPACE : ERR_OK;
+}
+
 enum err snap_writer_begin(struct snap_writer *w)
 {
+    enum err room = check_room(w);
+    if (room) {
+        return room;
+    }
     char name[DISK_NAME_MAX + 4] = "tmp.";
     disk_name_snapshot(name + 4, w->zxid, w->packed);
     w->tmp = disk_path(w->dir, name);
@@ -229,6 +245,10 @@ void snapshot_begin(struct snapshot *s, struct tree *tree)
     s->begun = s->env->now;
     tree_walk_begin(tree, &s->info);
     snap_writer_init(&s->job.writer, s->env, s->cfg, s->dir, &s->info);
+    if (s->cfg->compression == DISK_PLAIN) { // how far others shrink is seen when they are done
+        s->job.writer.room =
+            (uint64_t)tree_data_size(tree) + s->info.nodes * NODE_BYTES + LOG_BYTES;
+    }
     s->job.first = true;
     s->walked = false;
     s->state = SNAP_WALKING;

@@ -25,6 +25,7 @@ struct snap_writer {
     bool digest_section, last_zxid_section;
     int64_t zxid;
     uint64_t digest;
+    uint64_t room; // bytes that must be free to begin; 0: any
     int fd;
     uint64_t off, synced; // file offset; how much of it was synced
     uint32_t adler;       // of the uncompressed bytes

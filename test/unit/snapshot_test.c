@@ -207,6 +207,28 @@ static void while_the_log_is_full_none_is_begun(void **state)
     assert_int_equal(k->snapped, 1);
 }
 
+// A failed attempt would take space that the log needs: there is none when it cannot fit.
+static void one_that_cannot_fit_takes_no_space(void **state)
+{
+    struct dkit *k = *state;
+    assert_int_equal(dkit_open(k), ERR_OK);
+    dkit_append_n(k, 9);
+    uint64_t used = crashdisk_used(k->f->disk);
+    crashdisk_set_capacity(k->f->disk, used + 1000 * 1000);
+    disk_snapshot_soon(k->disk);
+    dkit_settle(k);
+    struct disk_stats s;
+    disk_get_stats(k->disk, &s);
+    assert_int_equal(s.snap_errors, 1);
+    assert_true(slice_is_null(fake_env_peek(k->f, DKIT_V2 "/tmp.snapshot.9")));
+    dkit_append_n(k, 100);
+    assert_int_equal(k->full, 0);
+    crashdisk_set_capacity(k->f->disk, used + 2 * 1000 * 1000);
+    fake_env_pass_ms(k->f, k->wait_ms);
+    dkit_settle(k);
+    assert_int_equal(k->snapped, 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -220,6 +242,7 @@ int main(void)
         T(many_restarts_do_not_make_the_log_endless),
         T(a_failure_leaves_nothing_and_is_tried_again),
         T(while_the_log_is_full_none_is_begun),
+        T(one_that_cannot_fit_takes_no_space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
