@@ -535,6 +535,8 @@ void node_turn(struct node *n)
         tick(n);
         take_submits(n);
     }
+    serve_on_turn(n->serve, n->env->now, n->env->wall);
+    take_submits(n);
     carry_out_all(n);
     disk_flush(n->disk);
     if (n->state == NODE_STOPPING) {
@@ -542,7 +544,8 @@ void node_turn(struct node *n)
         set_timer(n, -1);
         return;
     }
-    set_timer(n, disk_turn(n->disk, n->tree, n->env->now));
+    int64_t wants_ms = disk_turn(n->disk, n->tree, n->env->now);
+    set_timer(n, serve_wants_turn(n->serve) ? 0 : wants_ms);
 }
 
 // ---- life ------------------------------------------------------------------------------------

@@ -26,21 +26,25 @@
 
 enum conn_state { CONN_NEW, CONN_HANDSHAKE, CONN_LIVE, CONN_LEAVING, CONN_CLOSING };
 
+// What a stalled connection waits for together with others. NONE: for something of its own.
+enum conn_wait { WAIT_NONE, WAIT_ROOM, WAIT_TURN, WAIT_LISTS };
+
 struct conn {
-    uint32_t id;                     // env's number
-    uint32_t slot;                   // handle of this struct
-    uint8_t state;                   // enum conn_state
-    bool read_only_byte;             // the ConnectRequest had it, so has the answer
-    bool stalled;                    // whole frames wait in `in`
-    bool queued;                     // in the list of those that wait for throttle room
-    bool throttled;                  // stalled because of request_throttle_max_requests
-    bool paused;                     // env was told to stop reading
-    bool auth_enough;                // enforce.auth is satisfied
-    bool has_watches;                // may have: something to drop
-    int32_t timeout_ms;              // negotiated
-    int64_t session;                 // 0: none
-    uint32_t session_next;           // same hash in the session table
-    uint32_t limit_prev, limit_next; // list of those that wait for throttle room
+    uint32_t id;                   // env's number
+    uint32_t slot;                 // handle of this struct
+    uint8_t state;                 // enum conn_state
+    bool read_only_byte;           // the ConnectRequest had it, so has the answer
+    bool stalled;                  // whole frames wait in `in`
+    uint8_t waits;                 // enum conn_wait: which list it is in
+    bool throttled;                // stalled because of request_throttle_max_requests
+    bool paused;                   // env was told to stop reading
+    bool auth_enough;              // enforce.auth is satisfied
+    bool has_watches;              // may have: something to drop
+    int32_t timeout_ms;            // negotiated
+    int64_t session;               // 0: none
+    uint32_t session_next;         // same hash in the session table
+    uint32_t wait_prev, wait_next; // the list it is in
+    uint32_t work;                 // since its turn began, in about microseconds
     uint32_t renew_tag;      // HANDSHAKE: what serve_on_renewed must give back, 0: a new session
     uint32_t orders_turn;    // CONN_SEND was ordered in this turn
     uint32_t any_order_turn; // anything was

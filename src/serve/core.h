@@ -32,6 +32,11 @@ enum {
     // Reads of one connection that wait behind a write. Their replies are made at one go when the
     // write commits, so this bounds how much output one commit can make per connection.
     CORE_QUEUED_READS_MAX = 64,
+    // Work for one connection before the others have their turn, in units of about a microsecond:
+    // more than a full read of ordinary requests makes, but long lists and counts reach it.
+    CORE_TURN_WORK_MAX = 4096,
+    CORE_WORK_BYTES = 256, // of a reply, per unit
+    CORE_WORK_NODES = 64,  // looked at, per unit
     // Paths whose large replies were logged lately.
     CORE_LARGE_LOGGED = 64,
 };
@@ -63,8 +68,10 @@ struct serve {
     size_t held_n, held_cap;
 
     struct conn_table conns;
-    struct slab items;                // struct order_item
-    uint32_t limit_first, limit_last; // connections that wait for throttle room
+    struct slab items; // struct order_item
+    struct {
+        uint32_t first, last, n;
+    } waiting[WAIT_LISTS]; // stalled connections by what they wait for, first come first served
     struct orphans orphans;
     uint32_t next_tag;
     struct expiry *idle; // connections by number: when to ask whether they are silent too long
@@ -110,6 +117,7 @@ void core_pop(struct serve *s, struct conn *c);           // the oldest request 
 void feed_bytes(struct serve *s, struct conn *c, struct slice in);
 void feed_resume(struct serve *s, struct conn *c); // tries whether it can go on
 void feed_settle(struct serve *s);                 // lets those go on that waited for throttle room
+void feed_turn(struct serve *s);                   // and those that have had their turn
 void feed_unlink(struct serve *s, struct conn *c); // from the list of those that wait
 
 // handshake.c

@@ -214,15 +214,6 @@ bool expiry_due(struct expiry *e, struct mono now, int64_t *session)
     return true;
 }
 
-bool expiry_next(const struct expiry *e, struct mono *at)
-{
-    if (e->heap_n == 0) {
-        return false;
-    }
-    at->ns = key_at(e, 0) * e->tick_ns;
-    return true;
-}
-
 void expiry_shift(struct expiry *e, int64_t ms)
 {
     int64_t ticks = (ms * 1000000 + e->tick_ns - 1) / e->tick_ns;

@@ -28,8 +28,6 @@ size_t expiry_count(const struct expiry *e);
 // touched or removed and is named again, but not before the next tick: the caller may ask in a
 // loop.
 bool expiry_due(struct expiry *e, struct mono now, int64_t *session);
-// Earliest deadline; false if there are no sessions.
-bool expiry_next(const struct expiry *e, struct mono *at);
 // This process did not run for a while (suspended, stopped in a debugger): nobody could be heard,
 // so every deadline moves on by that much.
 void expiry_shift(struct expiry *e, int64_t ms);

@@ -2,51 +2,46 @@
 //
 // Bytes -> frames. A frame is served where it lies, in the bytes of the event; only a cut one at
 // the end is copied. When a connection may not go on (its session is being made, its output is
-// full, too much is in process), the rest of the bytes waits in conn.in and env is told to read no
-// more. Whatever makes room calls feed_resume or feed_settle.
+// full, too much is in process, it has had its turn), the rest of the bytes waits in conn.in and
+// env is told to read no more. Whatever makes room calls feed_resume or feed_settle.
 #include "serve/core.h"
 
 #include <inttypes.h>
 
 #include "wire/ops.h"
 
-// Room in the throttle and in the log is shared by all, so who waits for it stands in a list, first
-// come first served.
-static void link_limit(struct serve *s, struct conn *c)
+// Room in the throttle and in the log, and the time of the one thread, are shared by all, so who
+// waits for them stands in a list, first come first served.
+static void link_to(struct serve *s, struct conn *c, enum conn_wait list)
 {
-    if (c->queued) {
+    if (c->waits == list) {
         return;
     }
-    c->queued = true;
-    c->limit_prev = s->limit_last;
-    c->limit_next = 0;
-    if (s->limit_last) {
-        conn_at(&s->conns, s->limit_last)->limit_next = c->slot;
-    } else {
-        s->limit_first = c->slot;
-    }
-    s->limit_last = c->slot;
+    feed_unlink(s, c);
+    c->waits = (uint8_t)list;
+    c->wait_prev = s->waiting[list].last;
+    c->wait_next = 0;
+    *(c->wait_prev ? &conn_at(&s->conns, c->wait_prev)->wait_next : &s->waiting[list].first) =
+        c->slot;
+    s->waiting[list].last = c->slot;
+    s->waiting[list].n++;
 }
 
 void feed_unlink(struct serve *s, struct conn *c)
 {
-    if (!c->queued) {
+    enum conn_wait list = c->waits;
+    if (list == WAIT_NONE) {
         return;
     }
-    c->queued = false;
-    if (c->limit_prev) {
-        conn_at(&s->conns, c->limit_prev)->limit_next = c->limit_next;
-    } else {
-        s->limit_first = c->limit_next;
-    }
-    if (c->limit_next) {
-        conn_at(&s->conns, c->limit_next)->limit_prev = c->limit_prev;
-    } else {
-        s->limit_last = c->limit_prev;
-    }
+    c->waits = WAIT_NONE;
+    *(c->wait_prev ? &conn_at(&s->conns, c->wait_prev)->wait_next : &s->waiting[list].first) =
+        c->wait_next;
+    *(c->wait_next ? &conn_at(&s->conns, c->wait_next)->wait_prev : &s->waiting[list].last) =
+        c->wait_prev;
+    s->waiting[list].n--;
 }
 
-enum block { BLOCK_NOT, BLOCK_OWN, BLOCK_LIMIT, BLOCK_THROTTLE };
+enum block { BLOCK_NOT, BLOCK_OWN, BLOCK_TURN, BLOCK_LIMIT, BLOCK_THROTTLE };
 
 // Would this frame become a write? A ConnectRequest without a session makes one.
 static bool is_write(const struct conn *c, struct slice frame)
@@ -66,6 +61,9 @@ static enum block blocked(const struct serve *s, const struct conn *c)
         c->order.reads >= CORE_QUEUED_READS_MAX) {
         return BLOCK_OWN;
     }
+    if (c->work >= CORE_TURN_WORK_MAX) {
+        return BLOCK_TURN;
+    }
     bool has_some = throttle_is_crammed(&s->throttle) ? c->order.n > 0 : c->order.counted > 0;
     if (throttle_is_full(&s->throttle) && has_some) {
         return BLOCK_LIMIT;
@@ -82,7 +80,7 @@ static void stall(struct serve *s, struct conn *c, enum block why)
     c->throttled = why == BLOCK_THROTTLE;
     s->stats.throttle_waits += c->throttled;
     if (why != BLOCK_OWN) {
-        link_limit(s, c);
+        link_to(s, c, why == BLOCK_TURN ? WAIT_TURN : WAIT_ROOM);
     }
 }
 
@@ -193,6 +191,9 @@ static void pause_if_stalled(struct serve *s, struct conn *c)
 
 void feed_bytes(struct serve *s, struct conn *c, struct slice in)
 {
+    if (!c->stalled) {
+        c->work = 0;
+    }
     while (c->in.n && in.n && !c->stalled && conn_reads(c)) {
         size_t take = missing(s, c);
         take = take < in.n ? take : in.n;
@@ -211,7 +212,12 @@ void feed_bytes(struct serve *s, struct conn *c, struct slice in)
 
 void feed_resume(struct serve *s, struct conn *c)
 {
-    if (!c->stalled || blocked(s, c) != BLOCK_NOT) {
+    if (!c->stalled) {
+        return;
+    }
+    enum block why = blocked(s, c);
+    if (why != BLOCK_NOT) {
+        stall(s, c, why);
         return;
     }
     struct mono arrived = c->stalled_at;
@@ -230,12 +236,20 @@ void feed_resume(struct serve *s, struct conn *c)
 
 void feed_settle(struct serve *s)
 {
-    while (s->limit_first && !s->hold_writes && !throttle_is_full(&s->throttle) &&
+    while (s->waiting[WAIT_ROOM].n && !s->hold_writes && !throttle_is_full(&s->throttle) &&
            !throttle_queues(&s->throttle)) {
-        struct conn *c = conn_at(&s->conns, s->limit_first);
+        struct conn *c = conn_at(&s->conns, s->waiting[WAIT_ROOM].first);
         feed_unlink(s, c);
-        if (blocked(s, c) == BLOCK_NOT) {
-            feed_resume(s, c);
-        }
+        feed_resume(s, c);
+    }
+}
+
+void feed_turn(struct serve *s)
+{
+    for (uint32_t n = s->waiting[WAIT_TURN].n; n > 0 && s->waiting[WAIT_TURN].n; n--) {
+        struct conn *c = conn_at(&s->conns, s->waiting[WAIT_TURN].first);
+        feed_unlink(s, c);
+        c->work = 0;
+        feed_resume(s, c);
     }
 }

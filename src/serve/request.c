@@ -115,6 +115,15 @@ static enum zkerr read_any(struct serve *s, struct conn *c, const struct request
     }
 }
 
+static uint32_t work_of(int32_t op, enum zkerr e, const uint8_t *reply, size_t n)
+{
+    size_t work = 1 + n / CORE_WORK_BYTES;
+    if (op == OP_GET_ALL_CHILDREN_NUMBER && !e) {
+        work += be32_get(reply + REPLY_HEAD) / CORE_WORK_NODES; // it has counted them
+    }
+    return work < CORE_TURN_WORK_MAX ? (uint32_t)work : CORE_TURN_WORK_MAX;
+}
+
 // Answers everything that is answered from the state of this server.
 static void answer_read(struct serve *s, struct conn *c, const struct request *r)
 {
@@ -132,6 +141,7 @@ static void answer_read(struct serve *s, struct conn *c, const struct request *r
     if (r->op == OP_PING) {
         to.xid = -2;
     }
+    c->work += work_of(r->op, e, c->out.p + at, c->out.n - at);
     reply_end(s, c, at, &to, e == ZK_UNIMPLEMENTED ? -1 : zxid, e);
     if (e == ZK_UNIMPLEMENTED) {
         log_info(s->log, "session 0x%" PRIx64 " sent opcode %d, which no client may: closed",

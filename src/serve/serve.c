@@ -106,9 +106,15 @@ void serve_on_tick(struct serve *s, struct mono now, struct wall wall)
     feed_settle(s);
 }
 
-bool serve_next_tick(const struct serve *s, struct mono *at)
+void serve_on_turn(struct serve *s, struct mono now, struct wall wall)
 {
-    return expiry_next(s->idle, at);
+    begin(s, now, wall);
+    feed_turn(s);
+}
+
+bool serve_wants_turn(const struct serve *s)
+{
+    return s->waiting[WAIT_TURN].n > 0;
 }
 
 bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at)
@@ -399,6 +405,7 @@ void serve_check(const struct serve *s)
     must(s->throttle.conns == s->conns.n);
     int64_t in_process = 0;
     int64_t in_process_bytes = 0;
+    uint32_t waiting = 0;
     for (size_t i = 0; i < s->conns.by_id_n; i++) {
         const struct conn *c = conn_get(&s->conns, (uint32_t)i);
         if (!c) {
@@ -409,12 +416,14 @@ void serve_check(const struct serve *s)
         in_process_bytes += (int64_t)c->order.cost;
         must(c->order.reads <= CORE_QUEUED_READS_MAX);
         must(!c->paused || c->stalled || !conn_reads(c));
-        must(!c->queued || c->stalled);
+        must(c->waits == WAIT_NONE || c->stalled);
+        waiting += c->waits != WAIT_NONE;
         must((c->state == CONN_CLOSING) != expiry_has(s->idle, c->id, NULL));
         // What can be answered was, unless its output is full.
         must(!order_is_ready(&c->order, &s->items) ||
              c->out.n + c->unsent > LIMIT_CONN_UNSENT_PAUSE);
     }
+    must(waiting == s->waiting[WAIT_ROOM].n + s->waiting[WAIT_TURN].n);
     must(in_process == s->throttle.in_process);
     must(in_process_bytes == s->throttle.in_process_bytes);
     watches_check(s->watches);

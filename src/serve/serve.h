@@ -131,6 +131,10 @@ void serve_on_data(struct serve *s, uint32_t conn, struct slice bytes, struct mo
                    struct wall wall);
 void serve_on_drained(struct serve *s, uint32_t conn, struct mono now, struct wall wall);
 void serve_on_closed(struct serve *s, uint32_t conn);
+// Once per round of events: connections that have had their turn go on. If some want another, the
+// next round should come at once.
+void serve_on_turn(struct serve *s, struct mono now, struct wall wall);
+bool serve_wants_turn(const struct serve *s);
 void serve_on_tick(struct serve *s, struct mono now,
                    struct wall wall); // idle connections, throttles
 
@@ -155,8 +159,6 @@ void serve_stop(struct serve *s); // no new connections; existing ones are close
 void serve_hold_writes(struct serve *s, bool hold);
 // While false, session handshakes are closed without an answer (it starts as true).
 void serve_set_serving(struct serve *s, bool serving);
-// When serve_on_tick() has something to do next; false: never as things stand.
-bool serve_next_tick(const struct serve *s, struct mono *at);
 // What `mntr` prints, for the admin server to come; words: what a four letter word prints.
 void serve_word_fmt(struct serve *s, const char *word, struct mono now, struct wall wall,
                     struct buf *b);

@@ -195,7 +195,10 @@ static void turn(struct rig *r)
             }
         }
         if (!more && !out->orders_n) {
-            return;
+            if (r->one_round || !serve_wants_turn(r->serve)) {
+                return;
+            }
+            serve_on_turn(r->serve, r->now, r->wall);
         }
     }
 }

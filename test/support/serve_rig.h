@@ -39,6 +39,7 @@ struct rig {
     struct wall wall;
     bool auto_commit;
     bool refuse;                   // the disk is full
+    bool one_round;                // connections that have had their turn wait for the next event
     struct rig_client *clients;    // RIG_CONNS of them
     uint32_t clients_high;         // above the highest number used
     struct buf *log;               // submitted, not committed: encoded transactions

@@ -328,6 +328,49 @@ static void expiry_closes_the_connection(void **state)
     assert_false(serve_last_heard(r->serve, session, &heard));
 }
 
+// A connection whose requests are a lot of work each is served in rounds, others in between.
+static void long_work_is_done_in_turns(void **state)
+{
+    enum { REQUESTS = 100, CHILDREN = 6000 };
+    struct rig *r = *state;
+    uint32_t busy = rig_client(r);
+    uint32_t other = rig_client(r);
+    struct buf w = {0};
+    rig_put_create(&w, 1, OP_CREATE, "/n", SLICE_LIT(""), 0);
+    send(r, busy, &w);
+    expect(r, busy, 1, 0);
+    for (int i = 0; i < CHILDREN; i++) {
+        rig_put_create(&w, 1, OP_CREATE, "/n/c-", SLICE_LIT(""), 2);
+        send(r, busy, &w);
+        expect(r, busy, 1, 0);
+    }
+    r->one_round = true;
+    for (int32_t i = 1; i <= REQUESTS; i++) {
+        rig_put_path(&w, i, OP_GET_ALL_CHILDREN_NUMBER, "/n");
+    }
+    send(r, busy, &w);
+    assert_true(serve_wants_turn(r->serve));
+    rig_put_read(&w, 1, OP_EXISTS, "/n", false);
+    send(r, other, &w);
+    expect(r, other, 1, 0);
+    int32_t answered = 0;
+    int rounds = 0;
+    for (; answered < REQUESTS && rounds < 100; rounds++) {
+        struct rig_reply reply;
+        while (rig_next(r, busy, &reply)) {
+            assert_int_equal(reply.xid, ++answered);
+            assert_int_equal(be32_get(reply.body.p), CHILDREN);
+        }
+        serve_on_turn(r->serve, r->now, r->wall);
+        rig_advance(r, 1);
+        serve_check(r->serve);
+    }
+    assert_int_equal(answered, REQUESTS);
+    assert_in_range(rounds, 2, 10);
+    assert_false(serve_wants_turn(r->serve));
+    assert_false(r->clients[busy].paused);
+}
+
 static void large_replies_are_named_in_the_log(void **state)
 {
     struct rig *r = *state;
@@ -520,6 +563,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(identities_are_those_at_arrival, setup, teardown),
         cmocka_unit_test(enforced_auth),
         cmocka_unit_test_setup_teardown(expiry_closes_the_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_work_is_done_in_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(large_replies_are_named_in_the_log, setup, teardown),
         cmocka_unit_test(random_clients),
     };
