@@ -20,7 +20,8 @@ struct jute_in {
 
 static inline struct jute_in jute_in(struct slice s, size_t bytes_max)
 {
-    return (struct jute_in){s.p, s.p ? s.p + s.n : NULL, bytes_max, ERR_OK}; // null: no bytes
+    const uint8_t *p = s.p ? s.p : (const uint8_t *)""; // null has no bytes, as empty has none
+    return (struct jute_in){p, p + s.n, bytes_max, ERR_OK};
 }
 
 static inline size_t jute_left(const struct jute_in *in)
