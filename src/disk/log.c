@@ -187,7 +187,8 @@ void log_fill_ahead(struct log *l, bool background_busy)
         return; // the batch in flight fills for itself, or there is enough
     }
     l->fill = (struct log_fill){.job = {.run = log_fill_run, .owner = l},
-                                .fd = l->place.fd,
+                                .dir = l->dir,
+                                .zxid = l->place.zxid,
                                 .from = l->place.filled,
                                 .to = log_round_up(l->place.filled + step)};
     l->filling = true;
@@ -232,7 +233,7 @@ static void on_fill(struct log *l)
     l->filling = false;
     if (l->fill.err) {
         l->retry_at = mono_add_ms(l->env->now, RETRY_MS);
-    } else if (l->fill.fd == l->place.fd && l->fill.to > l->place.filled) {
+    } else if (l->fill.zxid == l->place.zxid && l->fill.to > l->place.filled) {
         l->place.filled = l->fill.to;
     }
 }

@@ -11,7 +11,8 @@
 // filler job does that off the path of the batches, in steps that grow with use; a batch that comes
 // before it fills for itself. Invariants: [pos, filled) of the file is zeros, durably; filler and
 // batch never write the same bytes, since a batch that would reach past `filled` waits for a filler
-// in flight.
+// in flight. The filler has a descriptor of its own: the system tells a failed write-back once per
+// descriptor, and a filler's sync must not swallow what the batch's has to hear.
 //
 // A new file gets its first batch under a temporary name, is synced, then renamed: it never shows
 // without header and first record. It is named by its first record.
@@ -36,6 +37,7 @@ struct log_batch {
 // The file being written; fd -1: none.
 struct log_place {
     int fd;
+    int64_t zxid;    // in its name
     uint64_t pos;    // where the next record goes; everything before is durable
     uint64_t filled; // end of the durable zeros
 };
@@ -58,7 +60,8 @@ struct log_write {
 // Job of either lane: zeros into [from, to).
 struct log_fill {
     struct env_job job;
-    int fd;
+    const char *dir;
+    int64_t zxid; // of the file's name
     uint64_t from, to;
     enum err err;
 };

@@ -91,7 +91,7 @@ static enum err write_batch(struct log_write *w)
 static enum err make_file(struct log_write *w, const char *tmp, struct log_place *f)
 {
     struct env *env = w->job.env;
-    *f = (struct log_place){.fd = -1};
+    *f = (struct log_place){.fd = -1, .zxid = w->batch ? w->batch->first_zxid : 0};
     enum err e =
         env->ops->file_open(env, tmp, ENV_OPEN_WRITE | ENV_OPEN_CREATE | ENV_OPEN_TRUNC, &f->fd);
     if (e) {
@@ -192,8 +192,19 @@ void log_write_run(struct env_job *job)
 void log_fill_run(struct env_job *job)
 {
     struct log_fill *f = (struct log_fill *)job;
-    f->err = put_zeros(job->env, f->fd, f->from, f->to);
-    if (!f->err) {
-        f->err = job->env->ops->file_sync(job->env, f->fd);
+    const struct env_ops *ops = job->env->ops;
+    char name[DISK_NAME_MAX];
+    disk_name_log(name, f->zxid);
+    char *path = disk_path(f->dir, name);
+    int fd;
+    f->err = ops->file_open(job->env, path, ENV_OPEN_WRITE, &fd);
+    mem_free(path);
+    if (f->err) {
+        return;
     }
+    f->err = put_zeros(job->env, fd, f->from, f->to);
+    if (!f->err) {
+        f->err = ops->file_sync(job->env, fd);
+    }
+    ops->file_close(job->env, fd);
 }

@@ -27,11 +27,19 @@ static enum err enter(struct env *e)
 static enum err file_open(struct env *e, const char *path, unsigned flags, int *fd)
 {
     ENTER(e);
-    return crashdisk_open(of(e)->disk, path, flags, fd);
+    err = crashdisk_open(of(e)->disk, path, flags, fd);
+    if (!err) {
+        must((size_t)*fd < sizeof(of(e)->fds) / sizeof(of(e)->fds[0]));
+        of(e)->fds[*fd].open = true;
+        of(e)->fds[*fd].lost = false;
+        snprintf(of(e)->fds[*fd].path, sizeof(of(e)->fds[*fd].path), "%s", path);
+    }
+    return err;
 }
 
 static void file_close(struct env *e, int fd)
 {
+    of(e)->fds[fd].open = false;
     crashdisk_close(of(e)->disk, fd);
 }
 
@@ -62,7 +70,16 @@ static enum err file_write(struct env *e, int fd, uint64_t off, const void *p, s
 static enum err file_sync(struct env *e, int fd)
 {
     ENTER(e);
-    return crashdisk_sync(of(e)->disk, fd);
+    struct fake_env *f = of(e);
+    for (int i = 0; f->lose_next_sync && i < 64; i++) {
+        f->fds[i].lost |= f->fds[i].open && strcmp(f->fds[i].path, f->fds[fd].path) == 0;
+    }
+    f->lose_next_sync = false;
+    if (f->fds[fd].lost) {
+        f->fds[fd].lost = false;
+        return ERR_IO;
+    }
+    return crashdisk_sync(f->disk, fd);
 }
 
 static enum err file_truncate(struct env *e, int fd, uint64_t size)
@@ -74,7 +91,13 @@ static enum err file_truncate(struct env *e, int fd, uint64_t size)
 static enum err rename_file(struct env *e, const char *from, const char *to)
 {
     ENTER(e);
-    return crashdisk_rename(of(e)->disk, from, to);
+    err = crashdisk_rename(of(e)->disk, from, to);
+    for (int i = 0; !err && i < 64; i++) {
+        if (strcmp(of(e)->fds[i].path, from) == 0) {
+            snprintf(of(e)->fds[i].path, sizeof(of(e)->fds[i].path), "%s", to);
+        }
+    }
+    return err;
 }
 
 static enum err unlink_file(struct env *e, const char *path)
@@ -210,6 +233,8 @@ void fake_env_reboot(struct fake_env *f, bool power)
     crashdisk_down(f->disk, power);
     crashdisk_up(f->disk);
     drop_locks(f);
+    memset(f->fds, 0, sizeof(f->fds));
+    f->lose_next_sync = false;
     f->fail_at = 0;
     f->next_write = ERR_OK;
 }

@@ -18,6 +18,12 @@ struct fake_env {
     uint64_t fail_at; // 0: none; the call of that number fails without doing anything
     enum err fail_with;
     enum err next_write; // ERR_OK: none; the next file_write fails so, half done
+    // Write-back that fails: told once to every descriptor of the file, by its next sync.
+    bool lose_next_sync;
+    struct {
+        char path[128];
+        bool open, lost;
+    } fds[64];
     char *locks[4];
     size_t locks_n;
     struct buf log; // everything logged

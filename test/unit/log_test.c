@@ -375,7 +375,7 @@ static void a_failing_filler_is_no_harm(void **state)
         }
         if (k->f->jobs_n[ENV_LANE_BACKGROUND]) {
             fillers++;
-            fake_env_fail(k->f, 1, fillers % 2 ? ERR_IO : ERR_NOSPACE);
+            fake_env_fail(k->f, 1 + (uint64_t)fillers % 3, fillers % 2 ? ERR_IO : ERR_NOSPACE);
             assert_true(dkit_job(k, ENV_LANE_BACKGROUND));
         }
         fake_env_pass_ms(k->f, 200);
@@ -384,6 +384,54 @@ static void a_failing_filler_is_no_harm(void **state)
     assert_int_equal(k->broken + k->full, 0);
     assert_int_equal(k->logged, 101);
     expect_records(k, "log.1", 1, 101);
+}
+
+// Appends until a filler waits on its lane.
+static void append_until_filler(struct dkit *k)
+{
+    while (!k->f->jobs_n[ENV_LANE_BACKGROUND]) {
+        dkit_append(k);
+        disk_flush(k->disk);
+        assert_true(dkit_job(k, ENV_LANE_LOG));
+    }
+}
+
+// The system says only once per descriptor that it lost written bytes, and they may be the batch's,
+// written while the filler syncs: the batch's sync must hear of it whoever else did.
+static void what_the_fillers_sync_hears_the_batchs_does_too(void **state)
+{
+    struct dkit *k = *state;
+    append_until_filler(k);
+    int64_t logged = k->logged;
+    dkit_append(k);
+    disk_flush(k->disk);
+    k->f->lose_next_sync = true;
+    assert_true(dkit_job(k, ENV_LANE_BACKGROUND));
+    assert_false(k->f->lose_next_sync);
+    assert_true(dkit_job(k, ENV_LANE_LOG));
+    assert_int_equal(k->broken, 1);
+    assert_int_equal(k->logged, logged);
+}
+
+// Or the batches would pay for the zeros after all.
+static void what_the_filler_wrote_is_durable(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct dkit k;
+        dkit_init(&k, seed);
+        assert_int_equal(dkit_open(&k), ERR_OK);
+        append_until_filler(&k);
+        size_t before = size_of(&k, DKIT_V2 "/log.1");
+        assert_true(dkit_job(&k, ENV_LANE_BACKGROUND));
+        size_t size = size_of(&k, DKIT_V2 "/log.1");
+        assert_true(size > before);
+        assert_true(disk_idle(k.disk));
+        dkit_close(&k);
+        fake_env_reboot(k.f, true);
+        assert_int_equal(size_of(&k, DKIT_V2 "/log.1"), size);
+        dkit_fini(&k);
+    }
 }
 
 static void slow_syncs_are_counted_and_named(void **state)
@@ -429,6 +477,8 @@ int main(void)
         T(every_failing_call_of_a_batch_breaks_the_log),
         T(a_failing_call_while_a_file_is_made),
         T(a_failing_filler_is_no_harm),
+        T(what_the_fillers_sync_hears_the_batchs_does_too),
+        T(what_the_filler_wrote_is_durable),
         T(slow_syncs_are_counted_and_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
