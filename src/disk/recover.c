@@ -9,7 +9,11 @@
 #include "disk/snapshot.h"
 #include "tree/load.h"
 
-enum { CANDIDATES_MAX = 100 }; // Apache's number
+enum {
+    CANDIDATES_MAX = 100, // Apache's number
+    // Each start begins a new log. This many show that starts are more frequent than snapshots.
+    LOGS_MANY = 64
+};
 
 struct recovery {
     struct env *env;
@@ -112,6 +116,23 @@ static int64_t first_log(const struct recovery *rc)
 // ---- snapshots
 // ---------------------------------------------------------------------------------------
 
+// Apache's servers do not sync their snapshots, and a server may have died between a rename and the
+// sync of the directory. From now on older files may go because of this one.
+static enum err settle_snapshot(struct recovery *rc, const struct disk_file *f)
+{
+    const struct env_ops *ops = rc->env->ops;
+    char *path = disk_path(rc->snap_dir, f->name);
+    int fd;
+    enum err e = ops->file_open(rc->env, path, ENV_OPEN_READ, &fd);
+    mem_free(path);
+    if (!e) {
+        e = ops->file_sync(rc->env, fd);
+        ops->file_close(rc->env, fd);
+    }
+    e = e ? e : ops->sync_dir(rc->env, rc->snap_dir);
+    return e ? disk_error(rc, e, rc->snap_dir) : ERR_OK;
+}
+
 // ERR_NOTFOUND: there is no good one.
 static enum err load_newest(struct recovery *rc)
 {
@@ -126,7 +147,7 @@ static enum err load_newest(struct recovery *rc)
         enum err e = snapshot_load(rc->env, rc->snap_dir, f, rc->tree, &load);
         if (!e) {
             rc->out->snap_zxid = f->zxid;
-            return ERR_OK;
+            return settle_snapshot(rc, f);
         }
         if (e == ERR_UNSUPPORTED) { // or does a damaged byte only look like it?
             struct snapload whole;
@@ -231,6 +252,30 @@ static enum err check_fallback(struct recovery *rc, const struct replay *r)
     return ERR_CORRUPT;
 }
 
+// A log always stands beside what a snapshot tells; that there is none may be meant (a restored
+// snapshot) or may be the loss of all that came after it.
+static void miss_logs(const struct recovery *rc)
+{
+    if (rc->out->snap_zxid > 0 && first_log(rc) < 0) {
+        log_warn(&rc->env->log,
+                 "%s has no transaction logs: this is the state of snapshot 0x%" PRIx64
+                 " and nothing later. If that is not meant, stop, and set dataLogDir to where the "
+                 "logs are",
+                 rc->log_dir, (uint64_t)rc->out->snap_zxid);
+    }
+}
+
+// Restarts may not make files pile up: snapshots make the purge go on.
+static void count_logs(struct recovery *rc, const struct replay *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rc->logs.n; i++) {
+        n += rc->logs.v[i].kind == DISK_NAME_LOG;
+    }
+    bool purged = rc->cfg->snap_retain > 0 && rc->cfg->purge_interval_ms == 0;
+    rc->out->snapshot_wanted |= purged && n > LOGS_MANY && r->txns > 0;
+}
+
 static void sum_sizes(struct recovery *rc)
 {
     for (size_t i = 0; i < rc->snaps.n; i++) {
@@ -269,6 +314,8 @@ static enum err run(struct recovery *rc)
     rc->out->replay_ms = mono_diff_ms(rc->env->ops->clock(rc->env), loaded);
     rc->out->txns = r.txns;
     sum_sizes(rc);
+    miss_logs(rc);
+    count_logs(rc, &r);
     return check_fallback(rc, &r);
 }
 

@@ -14,7 +14,8 @@ enum {
     // Longest entry accepted: far above what jute.maxbuffer lets through, since a closeSession
     // lists
     // all paths of its session whatever that is. A damaged length beyond it is found at once.
-    ENTRY_MAX = 256 * 1024 * 1024
+    ENTRY_MAX = 256 * 1024 * 1024,
+    LOOK_BYTES = 256 * 1024
 };
 
 // One file being replayed.
@@ -156,13 +157,37 @@ static bool only_zeros(struct slice s)
     return s.n == 0 || (s.p[0] == 0 && memcmp(s.p, s.p + 1, s.n - 1) == 0);
 }
 
-// The zeros behind the last record. More than zeros: a torn batch whose first sectors are missing.
+// Is there nothing but zeros from here on? The window may show only the first of them.
+static enum err look_to_end(const struct reader *rd, bool *zeros)
+{
+    struct slice s = window_slice(&rd->w);
+    uint64_t at = rd->w.at + s.n;
+    uint8_t *p = mem_alloc(LOOK_BYTES);
+    size_t got = 1;
+    enum err e = ERR_OK;
+    *zeros = only_zeros(s);
+    while (!e && *zeros && got > 0) {
+        e = rd->env->ops->file_read(rd->env, rd->w.fd, at, p, LOOK_BYTES, &got);
+        *zeros = e || only_zeros(slice_of(p, got));
+        at += got;
+    }
+    mem_free(p);
+    return e;
+}
+
+// The zeros behind the last record. More than zeros: a torn batch whose first sectors are missing,
+// or damage.
 static enum err at_end(struct reader *rd)
 {
     if (!rd->last) {
         return ERR_OK;
     }
-    return only_zeros(window_slice(&rd->w)) ? cut_end(rd, false) : judge(rd, "records are missing");
+    bool zeros;
+    enum err e = look_to_end(rd, &zeros);
+    if (e) {
+        return unreadable(rd, e);
+    }
+    return zeros ? cut_end(rd, false) : judge(rd, "records are missing");
 }
 
 // The file ends inside a record, or without room for one.

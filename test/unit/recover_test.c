@@ -517,6 +517,117 @@ static void every_failing_call_of_a_start(void **state)
     buf_fini(&b);
 }
 
+// The zeros reach exactly to where a window ends; behind it there are records, far too many for one
+// batch.
+static void zeros_up_to_the_edge_of_a_window_are_no_end(void **state)
+{
+    struct dkit *k = *state;
+    make_fresh(k);
+    static uint8_t big[64 * 1024];
+    memset(big, 'b', sizeof(big));
+    size_t edge = 1024 * 1024, at = LOGFILE_HEADER_LEN, n = 0;
+    struct buf b = {0}, e = {0};
+    logfile_put_header(&b);
+    for (int64_t z = 1; b.n < edge; z++) {
+        at = b.n;
+        buf_clear(&e);
+        dkit_entry(&e, z);
+        logfile_put_record(&b, buf_slice(&e));
+        n++;
+    }
+    buf_fini(&e);
+    assert_true(edge - at >= LOGFILE_RECORD_HEAD);
+    for (int i = 0; i < 90; i++) {
+        logfile_put_record(&b, slice_of(big, sizeof(big)));
+    }
+    logfile_seal(b.p + LOGFILE_HEADER_LEN, b.n - LOGFILE_HEADER_LEN);
+    memset(b.p + at, 0, edge - at);
+    plant(k, "log.1", buf_slice(&b));
+    expect_refusal(k, ERR_CORRUPT, "records are missing");
+    assert_int_equal(fake_env_peek(k->f, DKIT_V2 "/log.1").n, b.n);
+    fake_env_reboot(k->f, false);
+    buf_fini(&b);
+}
+
+// As plant(), but only programs see it yet, as what Apache's servers write and never sync.
+static void plant_unsynced(struct dkit *k, const char *name, struct slice content)
+{
+    char path[128];
+    int fd;
+    snprintf(path, sizeof(path), DKIT_V2 "/%s", name);
+    assert_int_equal(crashdisk_open(k->f->disk, path, ENV_OPEN_WRITE | ENV_OPEN_CREATE, &fd),
+                     ERR_OK);
+    assert_int_equal(crashdisk_write(k->f->disk, fd, 0, content.p, content.n), ERR_OK);
+    crashdisk_close(k->f->disk, fd);
+}
+
+static void what_a_start_read_survives_a_power_cut(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct dkit k;
+        dkit_init(&k, seed);
+        make_two_snapshots(&k);
+        struct buf snap = {0}, log = {0};
+        buf_put_slice(&snap, fake_env_peek(k.f, DKIT_V2 "/snapshot.a"));
+        put_log(&log, 6, 12);
+        assert_int_equal(crashdisk_unlink(k.f->disk, DKIT_V2 "/snapshot.a"), ERR_OK);
+        assert_int_equal(crashdisk_unlink(k.f->disk, DKIT_V2 "/log.6"), ERR_OK);
+        assert_int_equal(crashdisk_sync_dir(k.f->disk, DKIT_V2), ERR_OK);
+        plant_unsynced(&k, "snapshot.a", buf_slice(&snap));
+        plant_unsynced(&k, "log.6", buf_slice(&log));
+        assert_int_equal(dkit_open(&k), ERR_OK);
+        expect_state(&k, 12);
+        dkit_close(&k);
+        fake_env_reboot(k.f, true);
+        struct slice got = fake_env_peek(k.f, DKIT_V2 "/snapshot.a");
+        assert_int_equal(got.n, snap.n);
+        assert_memory_equal(got.p, snap.p, snap.n);
+        assert_int_equal(dkit_open(&k), ERR_OK);
+        expect_state(&k, 12);
+        dkit_fini(&k);
+        buf_fini(&snap);
+        buf_fini(&log);
+    }
+}
+
+static void a_snapshot_without_any_log_is_warned_about(void **state)
+{
+    struct dkit *k = *state;
+    make_two_snapshots(k);
+    k->cfg.data_log_dir = "/logs"; // and the logs stayed where they were, out of sight
+    assert_int_equal(crashdisk_unlink(k->f->disk, DKIT_V2 "/log.1"), ERR_OK);
+    assert_int_equal(crashdisk_unlink(k->f->disk, DKIT_V2 "/log.6"), ERR_OK);
+    assert_int_equal(crashdisk_unlink(k->f->disk, DKIT_V2 "/log.b"), ERR_OK);
+    assert_int_equal(dkit_open(k), ERR_OK);
+    assert_true(fake_env_logged(k->f, "/logs/version-2 has no transaction logs"));
+    assert_int_equal(tree_zxid(k->tree), 10);
+}
+
+static void count_file(void *ctx, const char *name, uint64_t size)
+{
+    (void)name;
+    (void)size;
+    ++*(int *)ctx;
+}
+
+static void restarts_do_not_pile_up_files(void **state)
+{
+    struct dkit *k = *state;
+    for (int i = 0; i < 250; i++) {
+        assert_int_equal(dkit_open(k), ERR_OK);
+        assert_int_equal(tree_zxid(k->tree), i);
+        dkit_append_n(k, 1);
+        dkit_settle(k);
+        dkit_close(k);
+        fake_env_reboot(k->f, false);
+        int files = 0;
+        crashdisk_each(k->f->disk, DKIT_V2, count_file, &files);
+        assert_true(files < 80);
+    }
+    expect_start(k, 250);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -546,6 +657,10 @@ int main(void)
         T(a_hole_in_the_zxids_is_named),
         T(a_record_that_is_no_transaction),
         T(every_failing_call_of_a_start),
+        T(zeros_up_to_the_edge_of_a_window_are_no_end),
+        T(what_a_start_read_survives_a_power_cut),
+        T(a_snapshot_without_any_log_is_warned_about),
+        T(restarts_do_not_pile_up_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
