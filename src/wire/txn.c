@@ -140,7 +140,7 @@ void txn_encode_header(struct buf *b, const struct txn_header *h)
     jute_put_record(b, &record_txn_header, h);
 }
 
-void txn_encode_body(struct buf *b, const struct txn_body *body)
+static void encode_body(struct buf *b, const struct txn_body *body)
 {
     const struct record_type *rec = txn_record(body->type);
     must(rec != NULL);
@@ -150,25 +150,19 @@ void txn_encode_body(struct buf *b, const struct txn_body *body)
     jute_put_record(b, rec, &body->create);
 }
 
-void txn_encode_digest(struct buf *b, int64_t digest)
-{
-    struct txn_digest d = {TXN_DIGEST_VERSION, digest};
-    jute_put_record(b, &record_txn_digest, &d);
-}
-
 void txn_encode(struct buf *b, const struct txn *t)
 {
     must(t->hdr.type == t->body.type);
     txn_encode_header(b, &t->hdr);
     if (t->hdr.type != OP_MULTI) {
-        txn_encode_body(b, &t->body);
+        encode_body(b, &t->body);
     } else {
         buf_put_i32(b, t->parts_n);
         for (int32_t i = 0; i < t->parts_n; i++) {
             buf_put_i32(b, t->parts[i].type);
             size_t at = b->n;
             buf_put_i32(b, 0);
-            txn_encode_body(b, &t->parts[i]);
+            encode_body(b, &t->parts[i]);
             be32_put(b->p + at, (uint32_t)(b->n - at - 4));
         }
     }

@@ -47,11 +47,7 @@ must_check enum err txn_decode(struct slice s, size_t bytes_max, struct arena *a
 must_check enum err txn_decode_header(struct slice s, struct txn_header *h);
 
 void txn_encode(struct buf *b, const struct txn *t);
-// The pieces, for a writer that goes part by part: a body without header; a multi is written as
-// count, then per part type and length-prefixed body.
-void txn_encode_header(struct buf *b, const struct txn_header *h);
-void txn_encode_body(struct buf *b, const struct txn_body *body);
-void txn_encode_digest(struct buf *b, int64_t digest);
+void txn_encode_header(struct buf *b, const struct txn_header *h); // only that
 
 // "setData 0x5 by 0x100.. cxid 3 ..." for logs, traces and the log printer.
 void txn_fmt(struct buf *b, const struct txn *t);
