@@ -277,7 +277,9 @@ static int64_t maybe_snapshot(struct disk *d, struct tree *tree, struct mono now
         // As Apache: what comes due while one is written only begins a new log.
         d->snapshot_wanted |= d->snapshot.state == SNAP_IDLE;
     }
-    if (!d->snapshot_wanted || d->log.state != LOG_WRITING) {
+    // A purge goes first, or snapshots that follow each other closely would never let it.
+    bool purge_due = d->purge_wanted && d->cfg.snap_retain > 0;
+    if (!d->snapshot_wanted || d->log.state != LOG_WRITING || purge_due) {
         return -1;
     }
     int64_t wait = snapshot_wait_ms(&d->snapshot, now);

@@ -77,6 +77,34 @@ static void the_newest_stay_with_their_logs(void **state)
                                fake_env_peek(k->f, DKIT_V2 "/log.10").n);
 }
 
+static void count_file(void *ctx, const char *name, uint64_t size)
+{
+    (void)name;
+    (void)size;
+    ++*(int *)ctx;
+}
+
+// Transactions that never pause, and a snapshot due at every turn: the purge gets its time between
+// two of them, or the files would be without bound.
+static void it_is_not_starved_by_snapshots(void **state)
+{
+    struct dkit *k = *state;
+    k->cfg.snap_count = 2;
+    assert_int_equal(dkit_open(k), ERR_OK);
+    for (int i = 0; i < 400; i++) {
+        dkit_append(k);
+        dkit_append(k);
+        dkit_append(k);
+        dkit_turn(k);
+        (void)!dkit_job(k, ENV_LANE_LOG);
+        dkit_turn(k);
+        (void)!dkit_job(k, ENV_LANE_BACKGROUND);
+        int files = 0;
+        crashdisk_each(k->f->disk, DKIT_V2, count_file, &files);
+        assert_true(files < 60);
+    }
+}
+
 static void off_is_off(void **state)
 {
     struct dkit *k = *state;
@@ -221,6 +249,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(the_newest_stay_with_their_logs),
+        T(it_is_not_starved_by_snapshots),
         T(off_is_off),
         T(damaged_ones_do_not_count),
         T(too_few_good_ones_keep_everything),
