@@ -185,7 +185,7 @@ class Runner:
             passed, failed, skipped = count_cmocka(code, output)
             result.add(name, passed, failed, output, skipped)
 
-    # seed 1 in the ring of every run: what it finds once it finds again, nobody is surprised by chance.
+    # The ring of every run has seed 1: what it finds once it finds again, and nothing by chance.
     def fuzz(self, result, seconds, seed):
         names = self.wanted(os.path.basename(f)[:-2] for f in glob.glob(TOP + "/fuzz/*.c"))
         bins = self.built(result, [f"{self.args.build}/fuzz/bin/{n}" for n in names])
