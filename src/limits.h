@@ -25,6 +25,9 @@ enum {
     // least this many bytes, so a count beyond length / this is refused before anything is
     // allocated.
     LIMIT_VECTOR_ELEMENT_MIN = 4,
+    // Longest log record, however large jute.maxbuffer is: half of what a start accepts as one
+    // string, list or record of a file (a longer length is taken for damage there).
+    LIMIT_ENTRY = 64 * 1024 * 1024,
     // Entries of one ACL list: every access to its node walks it. Real lists have a handful.
     LIMIT_ACL_ENTRIES = 4096,
     // Longest configuration line and file; a real one has a hundred lines.

@@ -11,8 +11,8 @@ enum {
     NODE_FIXED_LEN = 68, // data_node behind its data
     DIGEST_LEN = 20,
     LAST_ZXID_LEN = 8,
-    // An ACL list with ten thousands of entries; more is a damaged count.
-    ACL_LEN_MAX = 16 * 1024 * 1024
+    // An ACL list no longer than a record may be (LIMIT_ENTRY); more is a damaged count.
+    ACL_LEN_MAX = 64 * 1024 * 1024
 };
 
 static const uint8_t SEAL_END[5] = {0, 0, 0, 1, '/'};

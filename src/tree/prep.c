@@ -151,7 +151,7 @@ enum zkerr prep_txn(struct pending *p, const struct prep_request *req, int64_t z
     if (!e) {
         put_entry(p, &t, out);
     }
-    if (!e && out->n - begin > p->t->cfg.bytes_max) {
+    if (!e && out->n - begin > prep_entry_max(p)) {
         out->n = begin;
         e = ZK_MARSHALLINGERROR;
     }

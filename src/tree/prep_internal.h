@@ -4,6 +4,7 @@
 // Apache's order, and only when all holds changes the overlay and fills the transaction's body.
 #pragma once
 
+#include "limits.h"
 #include "tree/pending.h"
 
 struct prep {
@@ -16,6 +17,12 @@ struct prep {
 
 // Of a closeSession's entry, what is not its paths: header, count, digest.
 enum { PREP_ENTRY_FIXED = 32 + 4 + 12 };
+
+static inline size_t prep_entry_max(const struct pending *p)
+{
+    size_t n = p->t->cfg.bytes_max;
+    return n < LIMIT_ENTRY ? n : LIMIT_ENTRY;
+}
 
 // A create with its opcode's meaning spelled out.
 struct create_order {

@@ -73,7 +73,7 @@ static enum zkerr fixup_acl(struct prep *x, const struct acl_vec *in, struct acl
     for (int32_t i = 0; !e && i < out->n; i++) {
         x->acl_bytes += 12 + out->v[i].id.scheme.n + out->v[i].id.id.n;
     }
-    return e || x->acl_bytes <= cfg->bytes_max ? e : ZK_INVALIDACL;
+    return e || x->acl_bytes <= prep_entry_max(x->p) ? e : ZK_INVALIDACL;
 }
 
 static void fill_create(struct txn_body *out, const struct create_order *o, struct slice path,
@@ -348,7 +348,7 @@ enum zkerr prep_check(struct prep *x, const struct check_version_request *r, str
 // As many as an entry can hold. Whoever applies it removes what else the session owns, too.
 static struct slice_vec that_fit(const struct prep *x, struct slice_vec paths)
 {
-    size_t room = x->p->t->cfg.bytes_max, used = PREP_ENTRY_FIXED;
+    size_t room = prep_entry_max(x->p), used = PREP_ENTRY_FIXED;
     int32_t n = 0;
     while (n < paths.n && used + 4 + paths.v[n].n <= room) {
         used += 4 + paths.v[n++].n;

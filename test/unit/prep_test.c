@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "limits.h"
 #include "test/support/tree_kit.h"
 
 static int setup(void **state)
@@ -429,6 +430,27 @@ static void an_entry_too_long_by_its_frame_is_an_error(void **state)
     kit_fini(&k);
 }
 
+// jute.maxbuffer may be set to anything; what a start accepts may not.
+static void an_entry_is_bounded_whatever_the_setting(void **state)
+{
+    (void)state;
+    struct kit k;
+    kit_init(&k);
+    k.cfg.bytes_max = 1u << 30;
+    kit_open(&k);
+    size_t n = LIMIT_ENTRY;
+    char *data = malloc(n + 1);
+    memset(data, 'd', n);
+    data[n] = 0;
+    kit_create_body(&k, "/big", data, 0);
+    free(data);
+    assert_int_equal(kit_do(&k, 1, OP_CREATE), ZK_MARSHALLINGERROR);
+    assert_false(kit_has(&k, "/big"));
+    assert_int_equal(kit_create(&k, "/small", "", 0), ZK_OK);
+    assert_int_equal(tree_digest_mismatches(k.t), 0);
+    kit_fini(&k);
+}
+
 // A session with more ephemerals than an entry can list: those that are not listed go, too.
 static void a_close_lists_only_what_fits(void **state)
 {
@@ -639,6 +661,7 @@ int main(void)
         T(malformed_multis_are_refused_whole),
         T(an_entry_never_grows_beyond_what_a_start_reads),
         T(an_entry_too_long_by_its_frame_is_an_error),
+        T(an_entry_is_bounded_whatever_the_setting),
         T(a_close_lists_only_what_fits),
         T(delete_container_looks_again),
         T(reset_forgets_what_never_came),
