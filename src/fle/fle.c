@@ -54,7 +54,7 @@ static void become(struct fle *f, enum note_state s)
     f->halted = false;
     f->recvset.n = 0;
     f->outofelection.n = 0;
-    f->down_n = 0;
+    f->lost_is_down = false;
 }
 
 static enum note_state role_under(const struct fle *f, int64_t leader)
@@ -299,6 +299,8 @@ static void on_start(struct fle *f, const struct fle_event *ev)
         own.zxid = MEMBERS_NOBODY;
         own.peer_epoch = MEMBERS_NOBODY;
     }
+    f->lost = f->state == NOTE_FOLLOWING || f->state == NOTE_OBSERVING ? f->current.leader
+                                                                       : MEMBERS_NOBODY;
     become(f, NOTE_LOOKING);
     f->clock++;
     f->initial = own;
@@ -325,16 +327,6 @@ static bool hear_members(struct fle *f, const struct note *n)
     return f->halted;
 }
 
-static void forget_down(struct fle *f, int64_t sid)
-{
-    for (size_t i = 0; i < f->down_n; i++) {
-        if (f->down[i] == sid) {
-            f->down[i] = f->down[--f->down_n];
-            return;
-        }
-    }
-}
-
 static void report_looking(struct fle *f, int64_t sid)
 {
     for (size_t i = 0; f->state == NOTE_LEADING && i < f->elected_by_n; i++) {
@@ -352,12 +344,12 @@ static void on_note(struct fle *f, const struct fle_event *ev)
     if (!f->started || f->halted) {
         return;
     }
-    forget_down(f, sid);
+    f->lost_is_down &= sid != f->lost;
     if (hear_members(f, n)) {
         return;
     }
     if (!quorum_has_voter(&f->quorum, sid)) {
-        struct fle_vote v = f->current;
+        struct fle_vote v = f->state == NOTE_LOOKING ? f->proposal : f->current;
         v.election_epoch = f->clock;
         answer(f, sid, &v);
     } else if (f->state == NOTE_LOOKING) {
@@ -388,14 +380,6 @@ static void on_timer(struct fle *f, struct mono now)
     f->deadline = mono_add_ms(now, f->wait_ms);
 }
 
-static void on_down(struct fle *f, int64_t sid)
-{
-    if (f->state == NOTE_LOOKING && f->started && quorum_has_voter(&f->quorum, sid)) {
-        forget_down(f, sid);
-        f->down[f->down_n++] = sid;
-    }
-}
-
 static void on_role(struct fle *f, int64_t leader, int64_t zxid)
 {
     must(f->started);
@@ -422,7 +406,7 @@ void fle_step(struct fle *f, const struct fle_event *ev, struct fle_out *out)
         on_timer(f, ev->now);
         break;
     case FLE_DOWN:
-        on_down(f, ev->sid);
+        f->lost_is_down |= f->state == NOTE_LOOKING && ev->sid == f->lost;
         break;
     case FLE_ROLE:
         on_role(f, ev->role.leader, ev->role.zxid);

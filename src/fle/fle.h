@@ -45,7 +45,7 @@ enum fle_event_type {
     FLE_START,       // look for a leader
     FLE_NOTE,        // a notification came in
     FLE_TIMER,       // the time is `now`; harmless if nothing is due
-    FLE_DOWN,        // nobody listens at that server: it cannot vote now
+    FLE_DOWN,        // nobody listens at that server's address
     FLE_ROLE,        // a reconfiguration names the leader: no election
     FLE_ESTABLISHED, // the leader of currentVote has made this epoch (10.5)
 };

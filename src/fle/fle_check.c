@@ -54,7 +54,7 @@ void fle_check(const struct fle *f)
     must(f->quorum.n >= 1);
     must(f->quorum.of[0] == f->committed);
     must(!f->last_seen || f->quorum.of[1] == f->last_seen);
-    must(f->down_n <= FLE_VOTERS_MAX);
+    must(!f->lost_is_down || f->state == NOTE_LOOKING);
     if (f->state == NOTE_LOOKING) {
         if (!f->halted) {
             check_looking(f);

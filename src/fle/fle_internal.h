@@ -40,8 +40,8 @@ struct fle {
     bool finalizing;      // a quorum agrees with the proposal
     struct mono deadline; // LOOKING: end of finalizing, or send again
     int64_t wait_ms;      // next interval between sends
-    int64_t down[FLE_VOTERS_MAX];
-    size_t down_n;
+    int64_t lost;         // the leader this server followed before it began to look, or nobody
+    bool lost_is_down;    // nobody listens there
     int64_t elected_by[FLE_VOTERS_MAX]; // whose words ended the last election
     size_t elected_by_n;
 
@@ -59,6 +59,6 @@ void fle_words_put(struct fle_words *w, const struct fle_word *word);
 const struct fle_word *fle_words_get(const struct fle_words *w, int64_t sid); // NULL: said nothing
 // Whether the voters who agree with `word` are a quorum. Java's getVoteTracker and hasAllQuorums.
 bool fle_words_carry(const struct fle *f, const struct fle_words *w, const struct fle_word *word);
-// Whether every voter agrees with `word`, or is known to be down.
+// Whether every voter agrees with `word`, but for a lost leader that is down.
 bool fle_words_unanimous(const struct fle *f, const struct fle_words *w,
                          const struct fle_word *word);

@@ -76,16 +76,6 @@ bool fle_words_carry(const struct fle *f, const struct fle_words *w, const struc
     return quorum_reached(&f->quorum, &acks);
 }
 
-static bool is_down(const struct fle *f, int64_t sid)
-{
-    for (size_t i = 0; i < f->down_n; i++) {
-        if (f->down[i] == sid) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool fle_words_unanimous(const struct fle *f, const struct fle_words *w,
                          const struct fle_word *word)
 {
@@ -93,7 +83,8 @@ bool fle_words_unanimous(const struct fle *f, const struct fle_words *w,
         const struct members *m = f->quorum.of[c];
         for (size_t i = 0; i < m->voters_n; i++) {
             const struct fle_word *said = fle_words_get(w, m->voters[i]);
-            if (said ? !fle_agrees(word, said) : !is_down(f, m->voters[i])) {
+            bool gone = f->lost_is_down && m->voters[i] == f->lost;
+            if (said ? !fle_agrees(word, said) : !gone) {
                 return false;
             }
         }

@@ -499,30 +499,42 @@ static void a_better_vote_while_finalizing_reopens_the_election(void **state)
     close_server(&s);
 }
 
-static void nobody_is_waited_for_when_all_agree_or_are_down(void **state)
+static void nobody_waits_for_a_better_vote_that_cannot_come(void **state)
 {
     (void)state;
     struct server s;
     open_server(&s, 2, three);
     start(&s, 9, 0);
-    down(&s, 3);
-    hear(&s, 1, NOTE_LOOKING, 2, 9, 1, 0);
-    check_elected(&s, NOTE_LEADING, 2);
-    start(&s, 9, 0);
-    hear(&s, 1, NOTE_LOOKING, 2, 9, 2, 0); // what was down then may be up now
+    down(&s, 3); // not there yet
+    hear(&s, 1, NOTE_LOOKING, 3, 9, 1, 0);
     assert_false(s.elected);
-    down(&s, 3);
+    hear(&s, 3, NOTE_LOOKING, 3, 9, 1, 0);
+    check_elected(&s, NOTE_FOLLOWING, 3); // all agree
+    start(&s, 9, 0);
+    hear(&s, 1, NOTE_LOOKING, 2, 9, 2, 0);
+    assert_false(s.elected);
+    down(&s, 1); // has spoken in this round: its word stands
+    assert_false(s.elected);
+    down(&s, 3); // the leader that was lost
     check_elected(&s, NOTE_LEADING, 2);
     start(&s, 9, 0);
-    down(&s, 3);
-    down(&s, 1);
-    assert_false(s.elected); // alone is no quorum
-    hear(&s, 3, NOTE_LOOKING, 3, 8, 3, 0);
-    hear(&s, 3, NOTE_LOOKING, 2, 9, 3, 0);
-    check_elected(&s, NOTE_LEADING, 2); // 1 is still down
+    hear(&s, 1, NOTE_LOOKING, 2, 9, 3, 0);
+    down(&s, 3); // it was not followed before this election
+    assert_false(s.elected);
+    pass_ms(&s, 200);
+    check_elected(&s, NOTE_LEADING, 2);
+    close_server(&s);
+    open_server(&s, 2, three);
     start(&s, 9, 0);
-    hear(&s, 1, NOTE_LOOKING, 2, 9, 4, 0);
-    hear(&s, 3, NOTE_LOOKING, 2, 9, 4, 0);
+    hear(&s, 1, NOTE_LOOKING, 3, 9, 1, 0);
+    hear(&s, 3, NOTE_LOOKING, 3, 9, 1, 0);
+    start(&s, 9, 0);
+    down(&s, 3);
+    assert_false(s.elected); // alone is no quorum
+    hear(&s, 3, NOTE_LOOKING, 3, 8, 2, 0);
+    hear(&s, 1, NOTE_LOOKING, 2, 9, 2, 0);
+    assert_false(s.elected); // it is back, and has not agreed
+    hear(&s, 3, NOTE_LOOKING, 2, 9, 2, 0);
     check_elected(&s, NOTE_LEADING, 2);
     close_server(&s);
 }
@@ -655,6 +667,9 @@ static void observers_and_strangers_are_answered_and_not_counted(void **state)
     hear(&s, 1, NOTE_LOOKING, 6, 99, 9, 9); // a voter for one that is not: ignored
     assert_int_equal(s.sends, 0);
     assert_int_equal(fle_round(s.fle), 1);
+    hear(&s, 5, NOTE_LOOKING, 5, 9, 3, 4);
+    hear(&s, 6, NOTE_LOOKING, 6, 99, 9, 9);
+    check_sent(&s, 6, NOTE_LOOKING, 5, 9, 3, 4); // what it would vote for now
     close_server(&s);
 }
 
@@ -820,7 +835,7 @@ int main(void)
         cmocka_unit_test(epoch_then_zxid_then_sid_decides),
         cmocka_unit_test(rounds),
         cmocka_unit_test(a_better_vote_while_finalizing_reopens_the_election),
-        cmocka_unit_test(nobody_is_waited_for_when_all_agree_or_are_down),
+        cmocka_unit_test(nobody_waits_for_a_better_vote_that_cannot_come),
         cmocka_unit_test(it_asks_again_less_and_less_often),
         cmocka_unit_test(a_joiner_needs_the_leaders_own_word),
         cmocka_unit_test(a_word_without_version_needs_no_epoch),
