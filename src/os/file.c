@@ -143,10 +143,26 @@ enum err file_unlink(struct env *env, const char *path)
     return unlink(path) ? failed(env, "delete", path) : ERR_OK;
 }
 
+// A folder that is made is there for good: what is below it is synced as far as itself only.
+static enum err sync_parent(struct env *env, const char *path)
+{
+    char up[PATH_MAX];
+    snprintf(up, sizeof(up), "%s", path);
+    size_t n = strlen(up);
+    while (n > 0 && up[n - 1] == '/') {
+        n--;
+    }
+    while (n > 0 && up[n - 1] != '/') {
+        n--;
+    }
+    up[n] = '\0';
+    return file_sync_dir(env, n ? up : ".");
+}
+
 static enum err make_one(struct env *env, const char *path)
 {
     if (mkdir(path, 0755) == 0) {
-        return ERR_OK;
+        return sync_parent(env, path);
     }
     int e = errno;
     struct stat st;
@@ -211,10 +227,15 @@ enum err file_list(struct env *env, const char *dir,
             break;
         }
         struct stat st;
-        // A file that vanished since is no failure.
-        if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(st.st_mode)) {
-            each(ctx, entry->d_name, (uint64_t)st.st_size);
+        // A link stands for its file, if it leads to any. One that vanished since is no failure;
+        // one that cannot be looked at is, or it would count as missing.
+        if (fstatat(dirfd(d), entry->d_name, &st, 0) == 0) {
+            if (S_ISREG(st.st_mode)) {
+                each(ctx, entry->d_name, (uint64_t)st.st_size);
+            }
+        } else if (errno != ENOENT && errno != ELOOP && errno != ENOTDIR) {
+            e = failed(env, "look at a file of", dir);
+            break;
         }
     }
     closedir(d);

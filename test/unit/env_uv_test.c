@@ -887,6 +887,48 @@ static void test_files(void **state)
     assert_int_equal(rmdir(top), 0);
 }
 
+static void add_size(void *ctx, const char *name, uint64_t size)
+{
+    (void)name;
+    *(uint64_t *)ctx += size + 1000;
+}
+
+// A log or snapshot that was moved to where there is space, with a link in its place, is there. A
+// file that cannot be looked at is not missing.
+static void test_links(void **state)
+{
+    (void)state;
+    const struct env_ops *o = w.env->ops;
+    char dir[] = "/tmp/env_uv_test.XXXXXX", path[400], far[301];
+    assert_non_null(mkdtemp(dir));
+    int fd;
+    snprintf(path, sizeof(path), "%s/file", dir);
+    assert_int_equal(o->file_open(w.env, path, ENV_OPEN_WRITE | ENV_OPEN_CREATE, &fd), ERR_OK);
+    assert_int_equal(o->file_write(w.env, fd, 0, "hello", 5), ERR_OK);
+    o->file_close(w.env, fd);
+    char link[60], nowhere[60], round[60], bad[60];
+    snprintf(link, sizeof(link), "%s/link", dir);
+    snprintf(nowhere, sizeof(nowhere), "%s/nowhere", dir);
+    snprintf(round, sizeof(round), "%s/round", dir);
+    snprintf(bad, sizeof(bad), "%s/bad", dir);
+    assert_int_equal(symlink("file", link), 0);
+    assert_int_equal(symlink("missing", nowhere), 0);
+    assert_int_equal(symlink("round", round), 0);
+    uint64_t sum = 0;
+    assert_int_equal(o->list(w.env, dir, add_size, &sum), ERR_OK);
+    assert_int_equal(sum, 2010);
+    memset(far, 'x', 300);
+    far[300] = 0;
+    assert_int_equal(symlink(far, bad), 0);
+    assert_int_equal(o->list(w.env, dir, add_size, &sum), ERR_IO);
+    unlink(bad);
+    unlink(round);
+    unlink(nowhere);
+    unlink(link);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_full_disk(void **state)
 {
     (void)state;
@@ -919,6 +961,7 @@ int main(void)
         CASE(test_timer),
         CASE(test_jobs_in_order),
         CASE(test_files),
+        CASE(test_links),
         CASE(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
