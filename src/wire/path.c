@@ -40,9 +40,14 @@ bool path_is_valid(struct slice path)
     }
     size_t start = 1; // of the component in progress
     for (size_t i = 1; i < path.n;) {
-        uint32_t u = path.p[i];
+        uint8_t c = path.p[i];
+        if (c > '/' && c < 0x7f) { // most bytes of most paths
+            i++;
+            continue;
+        }
+        uint32_t u = c;
         size_t len = 1;
-        if (u >= 0x80) {
+        if (c >= 0x80) {
             u = decode(slice_skip(path, i), &len);
         }
         if (char_is_refused(u)) {
