@@ -591,6 +591,7 @@ static void a_joiner_needs_the_leaders_own_word(void **state)
     assert_false(s.elected);
     hear(&s, 4, NOTE_FOLLOWING, 2, 0, 7, 7);
     check_elected(&s, NOTE_FOLLOWING, 2);
+    assert_int_equal(fle_round(s.fle), 7); // that of the ensemble from now on
     close_server(&s);
 }
 
