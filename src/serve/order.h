@@ -32,7 +32,7 @@ struct order_item {
     uint32_t tag;       // SYNC
     uint32_t large;     // bytes counted as a large request in flight
     uint32_t cost;      // bytes counted as in process
-    uint32_t bytes_n;   // READ, SYNC: copy of the body; answered: the reply frame
+    uint32_t bytes_n;   // READ, SYNC: the body; multi: see with_stat(); answered: the reply
     int64_t arrived_ns; // monotonic
     uint8_t *bytes;
 };

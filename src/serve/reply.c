@@ -94,9 +94,9 @@ static void put_multi_header(struct buf *b, int32_t type, bool done, int32_t err
 }
 
 // One result of a multi. client-protocol.md 3.9.
-static void put_part(struct buf *b, const struct apply_result *r)
+static void put_part(struct buf *b, const struct apply_result *r, bool with_stat)
 {
-    switch (r->type) {
+    switch (r->type == OP_CREATE && with_stat ? OP_CREATE2 : r->type) {
     case OP_CREATE:
         put_multi_header(b, OP_CREATE, false, 0);
         jute_put_bytes(b, r->path);
@@ -122,7 +122,8 @@ static void put_part(struct buf *b, const struct apply_result *r)
     }
 }
 
-static void put_body(struct buf *b, int32_t op, const struct txn *txn, const struct apply_result *r)
+static void put_body(struct buf *b, int32_t op, struct slice with_stat, const struct txn *txn,
+                     const struct apply_result *r)
 {
     switch (op) {
     case OP_CREATE:
@@ -144,7 +145,7 @@ static void put_body(struct buf *b, int32_t op, const struct txn *txn, const str
         break;
     case OP_MULTI:
         for (int32_t i = 0; i < r->parts_n; i++) {
-            put_part(b, &r->parts[i]);
+            put_part(b, &r->parts[i], (size_t)i < with_stat.n && with_stat.p[i]);
         }
         put_multi_header(b, -1, true, -1);
         break;
@@ -153,15 +154,15 @@ static void put_body(struct buf *b, int32_t op, const struct txn *txn, const str
     }
 }
 
-void reply_txn_encode(struct buf *b, int32_t xid, int32_t op, const struct txn *txn,
-                      const struct apply_result *r)
+void reply_txn_encode(struct buf *b, int32_t xid, int32_t op, struct slice with_stat,
+                      const struct txn *txn, const struct apply_result *r)
 {
     size_t at = b->n;
     buf_reserve(b, REPLY_HEAD);
     // The outcome of a multi stands in its results, whatever it is.
     enum zkerr err = txn->hdr.type == OP_MULTI ? ZK_OK : (enum zkerr)r->err;
     if (!err) {
-        put_body(b, op, txn, r);
+        put_body(b, op, with_stat, txn, r);
     }
     put_head(b->p + at, b->n - at, xid, txn->hdr.zxid, err);
 }

@@ -22,9 +22,10 @@ void reply_end(struct serve *s, struct conn *c, size_t at, const struct reply_to
                enum zkerr err);
 void reply_head(struct serve *s, struct conn *c, const struct reply_to *to, int64_t zxid,
                 enum zkerr err); // no body
-// The whole frame of a committed write, appended to b. op: what was asked.
-void reply_txn_encode(struct buf *b, int32_t xid, int32_t op, const struct txn *txn,
-                      const struct apply_result *r);
+// The whole frame of a committed write, appended to b. op: what was asked. with_stat: of a multi, a
+// byte per part that is 1 where create2 was asked (it is logged as create), null where nowhere.
+void reply_txn_encode(struct buf *b, int32_t xid, int32_t op, struct slice with_stat,
+                      const struct txn *txn, const struct apply_result *r);
 void reply_head_encode(struct buf *b, int32_t xid, int64_t zxid, enum zkerr err);
 // Books for a finished frame of n bytes that lies in the output.
 void reply_account(struct serve *s, struct conn *c, const struct reply_to *to, int64_t zxid,

@@ -8,6 +8,7 @@
 #include "serve/reply.h"
 #include "tree/read.h"
 #include "wire/jute.h"
+#include "wire/multi.h"
 #include "wire/ops.h"
 
 struct request {
@@ -174,9 +175,26 @@ static void take_read(struct serve *s, struct conn *c, const struct request *r)
     }
 }
 
+// Which parts of a multi ask for create2: a byte each, null if none does. Their transactions say
+// create, so the answer must know from the request.
+static struct slice with_stat(struct serve *s, struct slice body)
+{
+    struct jute_in in = jute_in(body, s->cfg.bytes_max);
+    struct buf parts = {0};
+    bool any = false;
+    int32_t op;
+    while (multi_next(&in, &s->arena, &op)) {
+        any = any || op == OP_CREATE2;
+        buf_put_u8(&parts, op == OP_CREATE2);
+    }
+    struct slice kept = any ? arena_copy(&s->arena, buf_slice(&parts)) : SLICE_NULL;
+    buf_fini(&parts);
+    return kept;
+}
+
 static void take_write(struct serve *s, struct conn *c, const struct request *r)
 {
-    queue(s, c, r, ORDER_WRITE, SLICE_NULL);
+    queue(s, c, r, ORDER_WRITE, r->op == OP_MULTI ? with_stat(s, r->body) : SLICE_NULL);
     struct submit *m = core_submit(s, SUBMIT_WRITE, c);
     m->cxid = r->xid;
     m->op = r->op;

@@ -183,7 +183,7 @@ static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
     if (x == order_head(&c->order, &s->items) && !closes) {
         struct buf *out = core_conn_out(s, c); // the common case: straight into the output
         size_t at = out->n;
-        reply_txn_encode(out, x->xid, x->op, txn, r);
+        reply_txn_encode(out, x->xid, x->op, slice_of(x->bytes, x->bytes_n), txn, r);
         struct reply_to to = reply_of(x);
         reply_account(s, c, &to, txn->hdr.zxid, out->n - at);
         bool ends = x->op == OP_CLOSE_SESSION;
@@ -199,7 +199,7 @@ static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
         return;
     }
     struct buf frame = {0};
-    reply_txn_encode(&frame, x->xid, x->op, txn, r);
+    reply_txn_encode(&frame, x->xid, x->op, slice_of(x->bytes, x->bytes_n), txn, r);
     answer_write(s, c, x, buf_slice(&frame), txn->hdr.zxid, false);
     buf_fini(&frame);
 }

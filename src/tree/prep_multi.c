@@ -16,7 +16,8 @@ struct order {
     };
 };
 
-// Op.create: the flags say what is made, more than the opcode.
+// Op.create: the flags say what is made, more than the opcode. create2 becomes create: they do the
+// same, and servers up to 3.7.1 and 3.8.1 lose the rest of a logged multi at a create2 in it.
 static void decode_create(struct prep *x, struct jute_in *in, int32_t type, struct create_order *o)
 {
     struct create_request r = {0};
@@ -27,6 +28,8 @@ static void decode_create(struct prep *x, struct jute_in *in, int32_t type, stru
     }
     if (r.flags == CREATE_CONTAINER) {
         o->type = OP_CREATE_CONTAINER;
+    } else if (type == OP_CREATE2) {
+        o->type = OP_CREATE;
     }
 }
 
