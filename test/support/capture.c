@@ -49,7 +49,7 @@ bool capture_next(struct capture *c)
 {
     buf_clear(&c->bytes);
     while (fgets(c->line, sizeof(c->line), c->file)) {
-        if (strncmp(c->line, "t=", 2) == 0) {
+        if (strncmp(c->line, "t=", 2) == 0 || strncmp(c->line, "learner ", 8) == 0) {
             take_head(c);
         } else if (strncmp(c->line, "    ", 4) == 0 && hex_value(c->line[4]) >= 0) {
             take_hex(c->line + 10, &c->bytes);

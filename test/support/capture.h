@@ -12,7 +12,8 @@
 struct capture {
     FILE *file;
     char line[4096];
-    char head[4096]; // "t=4.2  connection 10 (election port of server 1)  dialer --> acceptor ..."
+    char head[4096]; // "t=4.2  connection 10 (election port of server 1)  dialer --> acceptor ...",
+                     // or "learner --> leader ..." of a scripted learner
     struct buf bytes;
     int connection;
     bool by_dialer; // the dialer sent it
