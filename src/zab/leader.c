@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zab/leader_internal.h"
+
+#include "base/mem.h"
+
+enum { COUNTER_LAST = 0xfffffffe }; // the next one ends the epoch
+
+struct leader *leader_new(const struct role_settings *s, struct history *h)
+{
+    must(s->current_epoch <= s->accepted_epoch);
+    must(zxid_epoch(s->last_zxid) <= s->current_epoch);
+    must(!h->n || history_max(h) == s->last_zxid);
+    struct leader *l = mem_zalloc(sizeof(*l));
+    l->s = *s;
+    l->history = h;
+    quorum_init(&l->quorum, s->committed, s->last_seen);
+    epoch_init(&l->epoch, s->committed, s->sid, s->current_epoch, s->last_zxid);
+    proposals_init(&l->proposals, s->last_zxid);
+    return l;
+}
+
+void leader_free(struct leader **l)
+{
+    if (*l) {
+        proposals_fini(&(*l)->proposals);
+        acts_fini(&(*l)->acts);
+        mem_free((*l)->peers);
+        mem_free((*l)->syncs);
+        mem_free(*l);
+        *l = NULL;
+    }
+}
+
+struct mono leader_limit(const struct leader *l, int64_t ticks)
+{
+    return mono_add_ms(l->now, ticks * l->s.tick_ms);
+}
+
+void leader_step_down(struct leader *l, const char *why)
+{
+    if (l->phase != LEADER_OVER) {
+        l->phase = LEADER_OVER;
+        acts_add(&l->acts, (struct role_action){.type = ROLE_STEP_DOWN, .why = why});
+    }
+}
+
+static struct peer *find(struct leader *l, int64_t sid)
+{
+    for (size_t i = 0; i < l->peers_n; i++) {
+        if (l->peers[i].sid == sid) {
+            return &l->peers[i];
+        }
+    }
+    return NULL;
+}
+
+// The place of p is another's afterwards; PEER_DOWN of a sid that was dropped is no news.
+static void forget(struct leader *l, struct peer *p)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < l->syncs_n; i++) {
+        if (l->syncs[i].sid != p->sid) {
+            l->syncs[kept++] = l->syncs[i];
+        }
+    }
+    l->syncs_n = kept;
+    *p = l->peers[--l->peers_n];
+}
+
+void leader_drop(struct leader *l, struct peer *p, const char *why)
+{
+    acts_add(&l->acts, (struct role_action){.type = ROLE_DROP, .sid = p->sid, .why = why});
+    forget(l, p);
+}
+
+// Calls f for each learner; f may drop the one it is given.
+static void for_peers(struct leader *l, void (*f)(struct leader *, struct peer *))
+{
+    for (size_t i = l->peers_n; i-- > 0;) {
+        f(l, &l->peers[i]);
+    }
+}
+
+// ---- discovery ----------------------------------------------------------------------------------
+
+static void tell_epoch(struct leader *l, struct peer *p)
+{
+    if (p->phase == PEER_JOINED) {
+        acts_send(&l->acts, p->sid, QPACKET_LEADERINFO, zxid_of_epoch(l->epoch.epoch));
+        p->phase = PEER_TOLD;
+    }
+}
+
+static void sync_promised(struct leader *l, struct peer *p)
+{
+    if (p->phase == PEER_PROMISED) {
+        leader_sync_begin(l, p);
+    }
+}
+
+static void join(struct leader *l, int64_t sid, int64_t accepted)
+{
+    epoch_join(&l->epoch, sid, accepted);
+    if (l->phase == LEADER_DISCOVERY && l->epoch.phase == EPOCH_CLOSED) {
+        l->phase = LEADER_ACCEPTING;
+        acts_add(&l->acts,
+                 (struct role_action){.type = ROLE_SAVE_ACCEPTED, .epoch = l->epoch.epoch});
+    }
+}
+
+static void agree_if_promised(struct leader *l)
+{
+    if (l->phase == LEADER_PROMISES && l->epoch.phase == EPOCH_AGREED) {
+        l->phase = LEADER_CURRENT;
+        l->deadline = leader_limit(l, l->s.init_limit);
+        acts_add(&l->acts,
+                 (struct role_action){.type = ROLE_SAVE_CURRENT, .epoch = l->epoch.epoch});
+    }
+}
+
+// ZabWithFLE: LeaderProcessFOLLOWERINFO; Java: getEpochToPropose.
+static void on_learner_info(struct leader *l, struct peer *p, const struct zab_packet *k)
+{
+    if (p->phase != PEER_CONNECTED) {
+        leader_drop(l, p, "said twice who it is");
+        return;
+    }
+    if (k->config_version > l->s.committed->version) {
+        leader_drop(l, p, "knows a newer membership");
+        return;
+    }
+    p->phase = PEER_JOINED;
+    p->observer = k->type == QPACKET_OBSERVERINFO;
+    join(l, p->sid, zxid_epoch(k->zxid));
+    if (l->phase > LEADER_ACCEPTING) {
+        tell_epoch(l, p);
+    }
+}
+
+// Java: waitForEpochAck.
+static void on_ack_epoch(struct leader *l, struct peer *p, const struct zab_packet *k)
+{
+    if (p->phase != PEER_TOLD) {
+        leader_drop(l, p, "ACKEPOCH out of order");
+        return;
+    }
+    if (epoch_promise(&l->epoch, p->sid, k->current_epoch, k->zxid) == EPOCH_AHEAD) {
+        leader_drop(l, p, "is ahead of this leader");
+        return;
+    }
+    p->last_zxid = k->zxid;
+    p->phase = PEER_PROMISED;
+    if (l->phase == LEADER_SYNC || l->phase == LEADER_BROADCAST) {
+        leader_sync_begin(l, p);
+    }
+    agree_if_promised(l);
+}
+
+// ---- becoming live ------------------------------------------------------------------------------
+
+// The COMMITs it was not sent while it had no UPTODATE, right behind it.
+static void make_live(struct leader *l, struct peer *p)
+{
+    if (p->phase != PEER_ACKED || l->phase != LEADER_BROADCAST) {
+        return;
+    }
+    acts_send(&l->acts, p->sid, QPACKET_UPTODATE, -1);
+    p->phase = PEER_LIVE;
+    int64_t first = zxid_of_epoch(l->epoch.epoch) + 1;
+    first = p->commit_sent >= first ? p->commit_sent + 1 : first;
+    for (int64_t z = first; z <= l->proposals.committed && !p->observer; z++) {
+        acts_send(&l->acts, p->sid, QPACKET_COMMIT, z);
+    }
+    p->commit_sent = l->proposals.committed;
+}
+
+static void serve_if_acked(struct leader *l)
+{
+    if (l->phase != LEADER_SYNC || !quorum_reached(&l->quorum, &l->newleader)) {
+        return;
+    }
+    l->phase = LEADER_BROADCAST;
+    l->proposals.last_proposed = zxid_of_epoch(l->epoch.epoch);
+    l->next_look = leader_limit(l, 1);
+    acts_add(&l->acts, (struct role_action){.type = ROLE_SERVE, .epoch = l->epoch.epoch});
+    for_peers(l, make_live);
+}
+
+static void on_epoch_saved(struct leader *l, int64_t epoch)
+{
+    must(epoch == l->epoch.epoch);
+    if (l->phase == LEADER_ACCEPTING) {
+        l->phase = LEADER_PROMISES;
+        l->deadline = leader_limit(l, l->s.init_limit);
+        for_peers(l, tell_epoch);
+        epoch_promise(&l->epoch, l->s.sid, l->s.current_epoch, l->s.last_zxid);
+        agree_if_promised(l);
+    } else {
+        must(l->phase == LEADER_CURRENT);
+        l->phase = LEADER_SYNC;
+        quorum_ack(&l->quorum, &l->newleader, l->s.sid);
+        for_peers(l, sync_promised);
+        serve_if_acked(l);
+    }
+}
+
+// ---- broadcast ----------------------------------------------------------------------------------
+
+static void note_unacked(struct leader *l, struct peer *p, int64_t zxid)
+{
+    bool first = p->unacked[0] == 0;
+    p->unacked[first ? 0 : 1] = zxid;
+    p->since[first ? 0 : 1] = l->now;
+}
+
+static void note_acked(struct peer *p, int64_t zxid)
+{
+    int64_t newest = p->unacked[1] ? p->unacked[1] : p->unacked[0];
+    if (zxid >= newest) {
+        p->unacked[0] = p->unacked[1] = 0;
+    } else if (zxid >= p->unacked[0] && p->unacked[1]) {
+        p->unacked[0] = p->unacked[1];
+        p->since[0] = p->since[1];
+        p->unacked[1] = 0;
+    }
+}
+
+// Zab.tla LeaderProcessRequest; Java Leader.propose.
+static void on_propose(struct leader *l, const struct role_event *ev)
+{
+    must(l->phase == LEADER_BROADCAST);
+    must(ev->zxid == leader_next_zxid(l));
+    if (zxid_counter(ev->zxid) > COUNTER_LAST) {
+        leader_step_down(l, "this epoch has no zxid left");
+        return;
+    }
+    struct zab_entry e = {ev->zxid, ev->txn};
+    proposals_put(&l->proposals, e.zxid, e.txn);
+    for (size_t i = 0; i < l->peers_n; i++) {
+        struct peer *p = &l->peers[i];
+        if (p->phase >= PEER_OFFERED && !p->observer) {
+            acts_send_txn(&l->acts, p->sid, QPACKET_PROPOSAL, &e);
+            p->sent = e.zxid;
+            if (p->phase >= PEER_ACKED) {
+                note_unacked(l, p, e.zxid);
+            }
+        }
+    }
+    acts_add(&l->acts, (struct role_action){.type = ROLE_APPEND, .zxid = e.zxid, .txn = e.txn});
+}
+
+static void answer_syncs(struct leader *l)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < l->syncs_n; i++) {
+        struct pending_sync *s = &l->syncs[i];
+        if (s->zxid > l->proposals.committed) {
+            l->syncs[kept++] = *s;
+        } else if (s->sid == l->s.sid) {
+            acts_add(&l->acts, (struct role_action){.type = ROLE_SYNCED, .tag = s->tag});
+        } else {
+            acts_send(&l->acts, s->sid, QPACKET_SYNC, 0);
+        }
+    }
+    l->syncs_n = kept;
+}
+
+static void tell_commit(struct leader *l, const struct zab_entry *e)
+{
+    for (size_t i = 0; i < l->peers_n; i++) {
+        struct peer *p = &l->peers[i];
+        if (p->observer && p->phase >= PEER_OFFERED) {
+            acts_send_txn(&l->acts, p->sid, QPACKET_INFORM, e);
+            p->sent = p->commit_sent = e->zxid;
+        } else if (p->phase == PEER_LIVE) {
+            acts_send(&l->acts, p->sid, QPACKET_COMMIT, e->zxid);
+            p->commit_sent = e->zxid;
+        }
+    }
+}
+
+// Java Leader.tryToCommit. What commits is in the history before a learner can ask for it.
+static void commit_ready(struct leader *l)
+{
+    struct proposal done;
+    while (proposals_commit(&l->proposals, &l->quorum, &done)) {
+        struct zab_entry e = {done.zxid, done.txn};
+        acts_hold(&l->acts, done.txn);
+        history_append(l->history, e.zxid, e.txn);
+        acts_add(&l->acts, (struct role_action){.type = ROLE_COMMIT, .zxid = e.zxid, .txn = e.txn});
+        tell_commit(l, &e);
+        answer_syncs(l);
+    }
+}
+
+// Java LearnerHandler takes the first ACK for that of NEWLEADER; here it is the one that says so,
+// whenever it comes (ZOOKEEPER-4685).
+static void on_ack(struct leader *l, struct peer *p, int64_t zxid)
+{
+    if (p->phase == PEER_OFFERED && zxid == zxid_of_epoch(l->epoch.epoch)) {
+        p->phase = PEER_ACKED;
+        quorum_ack(&l->quorum, &l->newleader, p->sid);
+        serve_if_acked(l);
+        make_live(l, p);
+    } else if (zxid_counter(zxid) && p->phase >= PEER_OFFERED && l->phase == LEADER_BROADCAST) {
+        note_acked(p, zxid);
+        proposals_ack(&l->proposals, &l->quorum, p->sid, zxid);
+        commit_ready(l);
+    }
+}
+
+static void on_sync(struct leader *l, int64_t sid, uint64_t tag)
+{
+    int64_t after = l->proposals.n ? l->proposals.last_proposed : l->proposals.committed;
+    mem_grow((void **)&l->syncs, &l->syncs_cap, l->syncs_n + 1, sizeof(*l->syncs));
+    l->syncs[l->syncs_n++] = (struct pending_sync){sid, after, tag};
+    answer_syncs(l);
+}
+
+static void on_packet(struct leader *l, struct peer *p, const struct role_event *ev)
+{
+    const struct zab_packet *k = ev->packet;
+    if (p->phase >= PEER_ACKED) {
+        p->deadline = leader_limit(l, l->s.sync_limit);
+    }
+    switch ((int)k->type) {
+    case QPACKET_FOLLOWERINFO:
+    case QPACKET_OBSERVERINFO:
+        on_learner_info(l, p, k);
+        return;
+    case QPACKET_ACKEPOCH:
+        on_ack_epoch(l, p, k);
+        return;
+    default:
+        break;
+    }
+    if (p->phase < PEER_OFFERED) {
+        leader_drop(l, p, "spoke before it was synchronised");
+    } else if (k->type == QPACKET_ACK) {
+        on_ack(l, p, k->zxid);
+    } else if (k->type == QPACKET_PING) {
+        acts_add(&l->acts,
+                 (struct role_action){.type = ROLE_TOUCHED, .sid = p->sid, .data = k->data});
+    } else if (k->type == QPACKET_REQUEST || k->type == QPACKET_REVALIDATE) {
+        acts_add(&l->acts, (struct role_action){.type = ROLE_REQUEST, .sid = p->sid, .packet = *k});
+    }
+}
+
+// ---- time ---------------------------------------------------------------------------------------
+
+static bool is_due(const struct leader *l, struct mono at)
+{
+    return at.ns <= l->now.ns;
+}
+
+static void look_after(struct leader *l, struct peer *p)
+{
+    if (is_due(l, p->deadline)) {
+        leader_drop(l, p, "said nothing for too long");
+    } else if (p->unacked[0] &&
+               is_due(l, mono_add_ms(p->since[0], l->s.sync_limit * l->s.tick_ms))) {
+        leader_drop(l, p, "a proposal has no ACK for too long");
+    }
+}
+
+static void ping(struct leader *l, struct peer *p)
+{
+    if (p->phase >= PEER_OFFERED) {
+        acts_send(&l->acts, p->sid, QPACKET_PING, l->proposals.last_proposed);
+    }
+}
+
+// Java: Leader.lead's loop, the check of the quorum once per tick.
+static void look_for_quorum(struct leader *l)
+{
+    struct quorum_acks there = {0};
+    quorum_ack(&l->quorum, &there, l->s.sid);
+    for (size_t i = 0; i < l->peers_n; i++) {
+        if (l->peers[i].phase >= PEER_ACKED) {
+            quorum_ack(&l->quorum, &there, l->peers[i].sid);
+        }
+    }
+    if (!quorum_reached(&l->quorum, &there)) {
+        leader_step_down(l, "no quorum of learners");
+    }
+}
+
+static void on_tick(struct leader *l)
+{
+    for_peers(l, look_after);
+    if (l->phase != LEADER_BROADCAST) {
+        if (is_due(l, l->deadline)) {
+            leader_step_down(l, "no quorum came in initLimit");
+            return;
+        }
+    } else if (is_due(l, l->next_look)) {
+        l->next_look = leader_limit(l, 1);
+        look_for_quorum(l);
+    }
+    if (l->phase != LEADER_OVER && is_due(l, l->next_ping)) {
+        l->next_ping = mono_add_ms(l->now, l->s.tick_ms / 2);
+        for_peers(l, ping);
+    }
+}
+
+// ---- the step -----------------------------------------------------------------------------------
+
+static void on_start(struct leader *l)
+{
+    l->deadline = leader_limit(l, l->s.init_limit);
+    l->next_ping = mono_add_ms(l->now, l->s.tick_ms / 2);
+    join(l, l->s.sid, l->s.accepted_epoch);
+}
+
+static void on_peer_up(struct leader *l, int64_t sid)
+{
+    struct peer *old = find(l, sid);
+    if (old) {
+        forget(l, old); // its new connection replaces it
+    }
+    mem_grow((void **)&l->peers, &l->peers_cap, l->peers_n + 1, sizeof(*l->peers));
+    l->peers[l->peers_n++] = (struct peer){
+        .sid = sid, .deadline = leader_limit(l, 2 * l->s.init_limit + l->s.sync_limit)};
+}
+
+static void on_peer_event(struct leader *l, const struct role_event *ev)
+{
+    struct peer *p = find(l, ev->sid);
+    if (!p) {
+        return; // dropped meanwhile
+    }
+    switch ((int)ev->type) {
+    case ROLE_IN_PEER_DOWN:
+        forget(l, p);
+        break;
+    case ROLE_IN_PACKET:
+        on_packet(l, p, ev);
+        break;
+    case ROLE_IN_DISK:
+        leader_sync_on_disk(l, p, ev);
+        break;
+    case ROLE_IN_HISTORY:
+        leader_sync_on_history(l, p, ev);
+        break;
+    }
+}
+
+static void on_event(struct leader *l, const struct role_event *ev)
+{
+    switch (ev->type) {
+    case ROLE_IN_START:
+        on_start(l);
+        break;
+    case ROLE_IN_TICK:
+        on_tick(l);
+        break;
+    case ROLE_IN_PEER_UP:
+        on_peer_up(l, ev->sid);
+        break;
+    case ROLE_IN_EPOCH_SAVED:
+        on_epoch_saved(l, ev->epoch);
+        break;
+    case ROLE_IN_LOGGED:
+        proposals_ack_up_to(&l->proposals, &l->quorum, l->s.sid, ev->zxid);
+        commit_ready(l);
+        break;
+    case ROLE_IN_LOG_FAILED:
+        leader_step_down(l, "the log takes no more");
+        break;
+    case ROLE_IN_PROPOSE:
+        on_propose(l, ev);
+        break;
+    case ROLE_IN_SYNC:
+        on_sync(l, ev->sid, ev->tag);
+        break;
+    case ROLE_IN_PEER_DOWN:
+    case ROLE_IN_PACKET:
+    case ROLE_IN_DISK:
+    case ROLE_IN_HISTORY:
+        on_peer_event(l, ev);
+        break;
+    case ROLE_IN_TRUNCATED:
+    case ROLE_IN_SNAPSHOT_LOADED:
+    case ROLE_IN_SYNC_FAILED:
+        must(false); // answers to what only a learner asks
+    }
+}
+
+void leader_step(struct leader *l, const struct role_event *ev, struct role_out *out)
+{
+    acts_clear(&l->acts);
+    l->now = ev->now;
+    if (l->phase != LEADER_OVER) {
+        on_event(l, ev);
+    }
+    *out = (struct role_out){l->acts.v, l->acts.n};
+}
+
+bool leader_is_serving(const struct leader *l)
+{
+    return l->phase == LEADER_BROADCAST;
+}
+
+bool leader_is_over(const struct leader *l)
+{
+    return l->phase == LEADER_OVER;
+}
+
+int64_t leader_epoch(const struct leader *l)
+{
+    return l->epoch.phase == EPOCH_OPEN ? -1 : l->epoch.epoch;
+}
+
+int64_t leader_next_zxid(const struct leader *l)
+{
+    return l->proposals.last_proposed + 1;
+}
+
+int64_t leader_committed(const struct leader *l)
+{
+    return l->proposals.committed;
+}
+
+size_t leader_in_flight(const struct leader *l)
+{
+    return l->proposals.n;
+}

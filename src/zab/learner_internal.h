@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The state of a learner, for learner.c and its invariants.
+#pragma once
+
+#include "zab/acts.h"
+#include "zab/learner.h"
+
+enum learner_phase {
+    LEARNER_CONNECTING,
+    LEARNER_JOINING,
+    LEARNER_ACCEPTING,
+    LEARNER_OPENING,
+    LEARNER_SYNCING,
+    LEARNER_LOGGING,
+    LEARNER_CURRENT,
+    LEARNER_ACKED,
+    LEARNER_LIVE,
+    LEARNER_OVER
+};
+
+struct line_entry {
+    struct zab_entry e; // one reference
+    bool committed;     // the leader said so
+    bool appended;      // APPEND is out
+    bool applied;       // COMMIT is out, it is in the history
+    bool owes_ack;      // ACK when it is logged
+};
+
+struct learner {
+    struct role_settings s;
+    struct history *history;
+    enum learner_phase phase;
+    struct mono now, deadline;
+    int64_t epoch;           // offered by the leader
+    bool opened;             // what the opening packet asked for is durable
+    int64_t last;            // the last entry taken in
+    int64_t history_end;     // the last entry that had its COMMIT before NEWLEADER
+    int64_t last_appended;   // of this role; 0: none
+    int64_t logged;          // durable, as far as LOGGED said
+    int64_t committed;       // last applied
+    struct line_entry *line; // [first, n)
+    size_t first, n, cap;
+    struct acts acts;
+};

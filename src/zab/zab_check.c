@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is always true of a role between two steps.
+//
+//   leader    its epoch is above all it accepted; only proposals of that epoch are outstanding,
+//   none
+//             of them has its quorum; the history ends at what is committed; who is not LIVE was
+//             sent no COMMIT of it, who is has all
+//   learner   the line is without a gap; what is appended is a beginning of it, so is what is
+//             committed, so is what is applied; nothing is applied that is not appended; before
+//             LIVE nothing is appended without its COMMIT
+#include "zab/leader_internal.h"
+#include "zab/learner_internal.h"
+
+static void check_peer(const struct leader *l, const struct peer *p)
+{
+    must(p->sid != l->s.sid);
+    if (p->phase >= PEER_TOLD) {
+        must(l->epoch.phase != EPOCH_OPEN);
+    }
+    if (p->phase == PEER_SYNCING) {
+        must(p->sent <= l->proposals.committed || p->sent == p->last_zxid);
+    }
+    if (p->phase >= PEER_OFFERED && !p->observer && l->proposals.n) {
+        must(p->sent == l->proposals.last_proposed);
+    }
+    if (p->phase == PEER_LIVE) {
+        must(l->phase == LEADER_BROADCAST);
+        must(p->observer || p->commit_sent == l->proposals.committed);
+    }
+}
+
+void leader_check(const struct leader *l)
+{
+    if (l->phase == LEADER_OVER) {
+        return;
+    }
+    proposals_check(&l->proposals);
+    history_check(l->history);
+    must(!l->history->n || history_max(l->history) == l->proposals.committed);
+    if (l->phase > LEADER_DISCOVERY) {
+        must(l->epoch.epoch > l->s.accepted_epoch);
+        must(l->epoch.epoch > zxid_epoch(l->s.last_zxid));
+    }
+    if (l->phase < LEADER_BROADCAST) {
+        must(!l->proposals.n);
+        must(l->proposals.committed == l->s.last_zxid);
+    }
+    if (l->proposals.n) {
+        must(zxid_epoch(proposals_at(&l->proposals, 0)->zxid) == l->epoch.epoch);
+        must(!quorum_reached(&l->quorum, &proposals_at(&l->proposals, 0)->acks));
+    }
+    for (size_t i = 0; i < l->peers_n; i++) {
+        check_peer(l, &l->peers[i]);
+    }
+}
+
+void learner_check(const struct learner *l)
+{
+    if (l->phase == LEARNER_OVER) {
+        return;
+    }
+    history_check(l->history);
+    must(l->committed <= l->last);
+    bool appended = true, committed = true, applied = true;
+    for (size_t i = l->first; i < l->n; i++) {
+        const struct line_entry *x = &l->line[i];
+        must(i == l->first || zxid_follows(l->line[i - 1].e.zxid, x->e.zxid));
+        must(appended || !x->appended);
+        must(committed || !x->committed);
+        must(applied || !x->applied);
+        must(!x->applied || x->appended);
+        must(!x->appended || x->committed || l->phase == LEARNER_LIVE);
+        must(!x->owes_ack || x->e.zxid > l->logged);
+        appended = x->appended;
+        committed = x->committed;
+        applied = x->applied;
+    }
+    must(l->phase < LEARNER_ACKED || l->opened);
+}
