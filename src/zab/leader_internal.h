@@ -34,6 +34,7 @@ struct peer {
     enum peer_phase phase;
     bool observer;
     int64_t last_zxid;    // as it said
+    uint64_t asked;       // tag of its last question to the disk; answers to others are late ones
     int64_t sent;         // everything up to it is queued
     int64_t commit_sent;  // and the COMMITs up to this one
     struct mono deadline; // its next packet
@@ -59,6 +60,7 @@ struct leader {
     size_t peers_n, peers_cap;
     struct pending_sync *syncs;
     size_t syncs_n, syncs_cap;
+    uint64_t questions;
     struct acts acts;
 };
 

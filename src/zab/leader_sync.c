@@ -13,6 +13,19 @@ static void send_committed(struct leader *l, struct peer *p, const struct zab_en
     p->sent = e->zxid;
 }
 
+static void ask(struct leader *l, struct peer *p, enum role_action_type type, int64_t zxid)
+{
+    p->asked = ++l->questions;
+    acts_add(&l->acts,
+             (struct role_action){.type = type, .sid = p->sid, .zxid = zxid, .tag = p->asked});
+}
+
+// Not so for what was asked for a former connection of the same learner.
+static bool waits_for(const struct peer *p, const struct role_event *ev)
+{
+    return p->phase == PEER_SYNCING && p->asked == ev->tag;
+}
+
 // From now on it stands in line: every proposal goes to it as it is made.
 static void offer(struct leader *l, struct peer *p)
 {
@@ -31,8 +44,7 @@ static void catch_up(struct leader *l, struct peer *p)
 {
     if (p->sent < l->proposals.committed) {
         if (!history_reaches(l->history, p->sent)) {
-            acts_add(&l->acts, (struct role_action){
-                                   .type = ROLE_READ_HISTORY, .sid = p->sid, .zxid = p->sent});
+            ask(l, p, ROLE_READ_HISTORY, p->sent);
             return;
         }
         for (size_t i = history_find(l->history, p->sent); i < l->history->n; i++) {
@@ -57,8 +69,7 @@ static void follow_plan(struct leader *l, struct peer *p, const struct sync_plan
         p->sent = plan->after;
     }
     if (plan->disk_end) {
-        acts_add(&l->acts, (struct role_action){
-                               .type = ROLE_READ_HISTORY, .sid = p->sid, .zxid = plan->after});
+        ask(l, p, ROLE_READ_HISTORY, plan->after);
     } else {
         catch_up(l, p);
     }
@@ -76,14 +87,14 @@ static struct sync_plan make_plan(const struct leader *l, const struct peer *p,
             n++;
         }
     }
-    struct sync_ask ask = *disk;
-    ask.learner = p->last_zxid;
-    ask.serving = l->phase == LEADER_BROADCAST;
+    struct sync_ask q = *disk;
+    q.learner = p->last_zxid;
+    q.serving = l->phase == LEADER_BROADCAST;
     int64_t own = zxid_of_epoch(l->epoch.epoch);
-    ask.last_processed = ask.serving && own > l->proposals.committed ? own : l->proposals.committed;
-    ask.memory = runs;
-    ask.memory_n = n;
-    struct sync_plan plan = sync_plan_make(&ask);
+    q.last_processed = q.serving && own > l->proposals.committed ? own : l->proposals.committed;
+    q.memory = runs;
+    q.memory_n = n;
+    struct sync_plan plan = sync_plan_make(&q);
     mem_free(runs);
     return plan;
 }
@@ -97,8 +108,7 @@ void leader_sync_begin(struct leader *l, struct peer *p)
         plan = (struct sync_plan){.open = SYNC_DIFF, .zxid = p->last_zxid, .after = p->last_zxid};
     }
     if (plan.open == SYNC_SNAP) {
-        acts_add(&l->acts,
-                 (struct role_action){.type = ROLE_ASK_DISK, .sid = p->sid, .zxid = p->last_zxid});
+        ask(l, p, ROLE_ASK_DISK, p->last_zxid);
     } else {
         follow_plan(l, p, &plan);
     }
@@ -106,8 +116,8 @@ void leader_sync_begin(struct leader *l, struct peer *p)
 
 void leader_sync_on_disk(struct leader *l, struct peer *p, const struct role_event *ev)
 {
-    if (p->phase != PEER_SYNCING) {
-        return; // asked for a connection that is gone
+    if (!waits_for(p, ev)) {
+        return;
     }
     struct sync_plan plan = make_plan(l, p, &ev->disk);
     follow_plan(l, p, &plan);
@@ -115,9 +125,10 @@ void leader_sync_on_disk(struct leader *l, struct peer *p, const struct role_eve
 
 void leader_sync_on_history(struct leader *l, struct peer *p, const struct role_event *ev)
 {
-    if (p->phase != PEER_SYNCING) {
+    if (!waits_for(p, ev)) {
         return;
     }
+    p->deadline = leader_limit(l, l->s.init_limit + l->s.sync_limit); // it is this server's disk
     for (size_t i = 0; i < ev->history.n; i++) {
         const struct zab_entry *e = &ev->history.entries[i];
         if (e->zxid <= p->sent || e->zxid > l->proposals.committed) {

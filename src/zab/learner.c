@@ -310,9 +310,7 @@ static void on_live_packet(struct learner *l, const struct zab_packet *k)
 
 static void on_packet(struct learner *l, const struct zab_packet *k)
 {
-    if (l->phase >= LEARNER_ACKED) {
-        set_deadline(l, l->s.sync_limit);
-    }
+    set_deadline(l, l->phase >= LEARNER_ACKED ? l->s.sync_limit : l->s.init_limit);
     switch ((int)k->type) {
     case QPACKET_LEADERINFO:
         on_leader_info(l, k->zxid);
@@ -349,6 +347,24 @@ static void on_packet(struct learner *l, const struct zab_packet *k)
     }
 }
 
+// ---- time ---------------------------------------------------------------------------------------
+
+// It is not the leader's silence when the own disk is slow, or a long snapshot is coming in.
+static bool waits_for_disk(const struct learner *l)
+{
+    return l->phase == LEARNER_ACCEPTING || l->phase == LEARNER_LOGGING ||
+           l->phase == LEARNER_CURRENT || (l->phase == LEARNER_SYNCING && !l->opened);
+}
+
+static void on_tick(struct learner *l)
+{
+    if (waits_for_disk(l)) {
+        set_deadline(l, l->s.init_limit);
+    } else if (l->deadline.ns <= l->now.ns) {
+        step_down(l, "nothing from the leader for too long");
+    }
+}
+
 // ---- the step -----------------------------------------------------------------------------------
 
 static void on_event(struct learner *l, const struct role_event *ev)
@@ -358,9 +374,7 @@ static void on_event(struct learner *l, const struct role_event *ev)
         set_deadline(l, l->s.init_limit);
         break;
     case ROLE_IN_TICK:
-        if (l->deadline.ns <= l->now.ns) {
-            step_down(l, "nothing from the leader for too long");
-        }
+        on_tick(l);
         break;
     case ROLE_IN_PEER_UP:
         on_peer_up(l);

@@ -20,7 +20,8 @@
 //   - last_zxid is the end of that log, and current_epoch is at least its epoch (a crash between
 //   the
 //     synced history and the epoch file leaves it behind: it is raised to it);
-//   - packets to one peer keep their order, across SEND_SNAPSHOT too.
+//   - packets to one peer keep their order, across SEND_SNAPSHOT too;
+//   - a snapshot's stream that stands still for initLimit is cut: a role has no time limit for it.
 //
 // Reconfiguration is not in here yet. Its place: acknowledgements are counted by a struct quorum of
 // up to two memberships, NEWLEADER hands its text to node, activating packets end the role.
@@ -95,8 +96,8 @@ enum role_event_type {
     ROLE_IN_SYNC_FAILED,     // learner: TRUNCATE or LOAD_SNAPSHOT could not be done
     ROLE_IN_PROPOSE,         // leader: txn with leader_next_zxid()
     ROLE_IN_SYNC,            // leader: a sync of sid (own sid: of an own client), tag
-    ROLE_IN_DISK,            // leader: answer to ASK_DISK of sid
-    ROLE_IN_HISTORY          // leader: answer to READ_HISTORY of sid, a part at a time
+    ROLE_IN_DISK,            // leader: answer to ASK_DISK of sid, with its tag
+    ROLE_IN_HISTORY // leader: answer to READ_HISTORY of sid, with its tag, a part at a time
 };
 
 struct role_event {

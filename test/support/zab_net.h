@@ -40,7 +40,7 @@ struct op {
     enum op_type type;
     struct mono at;
     int64_t zxid, sid; // zxid: or the epoch
-    size_t from;       // READ
+    uint64_t tag;
 };
 
 struct server {

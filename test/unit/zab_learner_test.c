@@ -298,6 +298,23 @@ static void a_silent_leader_is_left(void **state)
     end();
 }
 
+static void a_slow_disk_is_not_a_silent_leader(void **state)
+{
+    (void)state;
+    begin(2, 2, 0x200000003, false);
+    join(3);
+    packet(QPACKET_SNAP, 0x300000004);
+    step((struct role_event){.type = ROLE_IN_TICK, .now = {5000 * 1000000LL}});
+    assert_int_equal(out.n, 0);
+    step((struct role_event){
+        .type = ROLE_IN_SNAPSHOT_LOADED, .zxid = 0x300000004, .now = {5900 * 1000000LL}});
+    step((struct role_event){.type = ROLE_IN_TICK, .now = {5999 * 1000000LL}});
+    assert_int_equal(out.n, 0);
+    step((struct role_event){.type = ROLE_IN_TICK, .now = {6000 * 1000000LL}});
+    expect_over();
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +327,7 @@ int main(void)
         cmocka_unit_test(observers_take_what_is_committed_and_acknowledge_nothing),
         cmocka_unit_test(zookeeper_4837_any_failure_ends_the_role),
         cmocka_unit_test(a_silent_leader_is_left),
+        cmocka_unit_test(a_slow_disk_is_not_a_silent_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

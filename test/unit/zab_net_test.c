@@ -317,7 +317,11 @@ static void on_append(struct world *w, struct server *v, const struct role_actio
         return;
     }
     v->log[v->n++] = record_of(a->zxid, a->txn);
-    ask_disk(w, v, (struct op){.type = OP_SYNC, .zxid = a->zxid});
+    if (v->ops_n > 1 && v->ops[v->ops_n - 1].type == OP_SYNC) {
+        v->ops[v->ops_n - 1].zxid = a->zxid; // the next flush takes it along
+    } else {
+        ask_disk(w, v, (struct op){.type = OP_SYNC, .zxid = a->zxid});
+    }
 }
 
 static void on_commit(struct world *w, struct server *v, const struct role_action *a)
@@ -377,10 +381,10 @@ static void obey(struct world *w, int s, const struct role_action *a, bool *over
         break;
     }
     case ROLE_ASK_DISK:
-        ask_disk(w, v, (struct op){.type = OP_DISK, .sid = a->sid, .zxid = a->zxid});
+        ask_disk(w, v, (struct op){.type = OP_DISK, .sid = a->sid, .zxid = a->zxid, .tag = a->tag});
         break;
     case ROLE_READ_HISTORY:
-        ask_disk(w, v, (struct op){.type = OP_READ, .sid = a->sid, .zxid = a->zxid});
+        ask_disk(w, v, (struct op){.type = OP_READ, .sid = a->sid, .zxid = a->zxid, .tag = a->tag});
         break;
     case ROLE_SEND_SNAPSHOT:
         send_snapshot(w, s, a);
@@ -465,7 +469,7 @@ static void answer_disk(struct world *w, int s, const struct op *op)
             n++;
         }
     }
-    struct role_event ev = {.type = ROLE_IN_DISK, .sid = op->sid};
+    struct role_event ev = {.type = ROLE_IN_DISK, .sid = op->sid, .tag = op->tag};
     ev.disk = (struct sync_ask){.snapshot_zxid = -1, .size_factor = -1};
     if (rng_chance(&w->rng, 1, 2)) {
         ev.disk.disk = runs;
@@ -491,9 +495,9 @@ static void answer_read(struct world *w, int s, const struct op *op)
         }
     }
     if (n) {
-        ask_disk(w, v, (struct op){.type = OP_READ, .sid = op->sid, .zxid = next});
+        ask_disk(w, v, (struct op){.type = OP_READ, .sid = op->sid, .zxid = next, .tag = op->tag});
     }
-    struct role_event ev = {.type = ROLE_IN_HISTORY, .sid = op->sid};
+    struct role_event ev = {.type = ROLE_IN_HISTORY, .sid = op->sid, .tag = op->tag};
     ev.history.entries = part;
     ev.history.n = n;
     step(w, s, ev);
