@@ -48,9 +48,11 @@ enum {
     // The results of one multiRead: thousands of operations fit into a request, and each could
     // bring a megabyte. Those beyond are answered with an error.
     LIMIT_MULTI_READ_BYTES = 64 * 1024 * 1024,
-    // Bytes of a snapshot that wait for the background writer; the walk stops at it (forced
+    // Bytes of a snapshot that wait for the background writer: two pieces, so that their buffers
+    // are
+    // used again and again and never grow, which costs page faults. The walk stops at it (forced
     // write-outs of changing nodes may pass it, bounded by the write rate).
-    LIMIT_SNAP_BACKLOG = 8 * 1024 * 1024,
+    LIMIT_SNAP_BACKLOG = 2 * 1024 * 1024,
     // Time one slice of a snapshot walk may take, in nodes: about a quarter of a millisecond.
     LIMIT_SNAP_SLICE_NODES = 512,
 };

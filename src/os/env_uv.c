@@ -21,7 +21,12 @@
 #include "base/mem.h"
 #include "os/os.h"
 
-enum { CLOCK_EVENTS = 64 };
+enum {
+    CLOCK_EVENTS = 64,
+    // A snapshot can wait and a read cannot: where processors are fewer than threads, the
+    // background lane takes what the others leave.
+    BACKGROUND_NICE = 15
+};
 
 // ---- events out
 
@@ -208,7 +213,7 @@ enum err env_uv_new(enum log_level level, struct env **env)
     init_handles(e);
     *env = &e->env;
     for (int i = 0; i < ENV_LANES; i++) {
-        enum err err = lane_start(&e->lanes[i], e);
+        enum err err = lane_start(&e->lanes[i], e, i == ENV_LANE_BACKGROUND ? BACKGROUND_NICE : 0);
         if (err) {
             env_uv_free(env);
             return err;

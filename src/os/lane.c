@@ -7,6 +7,7 @@
 // eventfd write; nothing is signalled to a side that is awake.
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/mem.h"
 #include "os/os.h"
@@ -32,6 +33,7 @@ static struct env_job *next(struct lane *l)
 static void *work(void *arg)
 {
     struct lane *l = arg;
+    (void)!setpriority(PRIO_PROCESS, 0, l->nice); // of this thread alone, on Linux
     pthread_mutex_lock(&l->mutex);
     for (;;) {
         struct env_job *job = next(l);
@@ -53,9 +55,9 @@ static void *work(void *arg)
     return NULL;
 }
 
-enum err lane_start(struct lane *l, struct env_uv *e)
+enum err lane_start(struct lane *l, struct env_uv *e, int nice)
 {
-    *l = (struct lane){.e = e};
+    *l = (struct lane){.e = e, .nice = nice};
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->wake, NULL);
     // Signals are the core thread's.

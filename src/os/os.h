@@ -23,6 +23,7 @@ struct lane {
     struct env_uv *e;
     pthread_t thread;
     bool started;
+    int nice;              // of its thread
     pthread_mutex_t mutex; // guards what follows
     pthread_cond_t wake;
     bool stop;
@@ -90,7 +91,7 @@ void sock_close(struct env *env, uint32_t conn);
 void sock_pause(struct env *env, uint32_t conn, bool paused);
 
 // lane.c
-enum err lane_start(struct lane *l, struct env_uv *e);
+enum err lane_start(struct lane *l, struct env_uv *e, int nice);
 void lane_stop(struct lane *l); // runs what is queued, then joins
 void lane_put(struct lane *l, struct env_job *job);
 // Core thread: swaps the finished jobs into *done.
