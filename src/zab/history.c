@@ -16,7 +16,7 @@ const struct zab_entry *history_at(const struct history *h, size_t i)
 
 void history_init(struct history *h, size_t keep, size_t bytes_max)
 {
-    *h = (struct history){.keep = keep, .bytes_max = bytes_max};
+    *h = (struct history){.keep = keep, .bytes_max = bytes_max, .pin = INT64_MAX};
 }
 
 static void drop_oldest(struct history *h)
@@ -64,6 +64,19 @@ static void grow(struct history *h)
     h->cap = cap;
 }
 
+static void trim(struct history *h)
+{
+    while (h->n > 1 && (h->bytes > h->bytes_max || (h->n > h->keep && history_min(h) <= h->pin))) {
+        drop_oldest(h);
+    }
+}
+
+void history_pin(struct history *h, int64_t zxid)
+{
+    h->pin = zxid;
+    trim(h);
+}
+
 void history_append(struct history *h, int64_t zxid, struct blob *txn)
 {
     if (h->n || h->floored) {
@@ -80,9 +93,7 @@ void history_append(struct history *h, int64_t zxid, struct blob *txn)
     *at(h, h->n) = (struct zab_entry){zxid, blob_ref(txn)};
     h->n++;
     h->bytes += txn->n;
-    while (h->n > 1 && (h->n > h->keep || h->bytes > h->bytes_max)) {
-        drop_oldest(h);
-    }
+    trim(h);
 }
 
 void history_truncate(struct history *h, int64_t zxid)
@@ -143,5 +154,5 @@ void history_check(const struct history *h)
         }
     }
     must(bytes == h->bytes);
-    must(h->n <= h->keep || h->n <= 1);
+    must(h->n <= h->keep || h->n <= 1 || history_min(h) > h->pin);
 }

@@ -18,10 +18,14 @@ struct history {
     struct zab_entry *ring; // of cap (a power of two), n used from `first`
     size_t first, n, cap;
     size_t keep, bytes, bytes_max;
+    int64_t pin;
     int64_t floor; // the state its first entry follows; of an empty one: the last state
     bool floored;  // it is known
 };
 
+// Keeps everything above zxid, however many, as far as the bytes allow: somebody is being brought
+// up to it. INT64_MAX: nobody is.
+void history_pin(struct history *h, int64_t zxid);
 void history_init(struct history *h, size_t keep, size_t bytes_max);
 void history_fini(struct history *h);
 void history_reset(struct history *h, int64_t zxid); // the state is that of a snapshot at zxid

@@ -22,6 +22,7 @@ struct leader *leader_new(const struct role_settings *s, struct history *h)
 void leader_free(struct leader **l)
 {
     if (*l) {
+        history_pin((*l)->history, INT64_MAX);
         proposals_fini(&(*l)->proposals);
         acts_fini(&(*l)->acts);
         mem_free((*l)->peers);
@@ -486,12 +487,27 @@ static void on_event(struct leader *l, const struct role_event *ev)
     }
 }
 
+// What is committed while the log is read for a learner stays in memory until it has that, too:
+// else it would never catch up with a busy ensemble.
+static void pin_history(struct leader *l)
+{
+    int64_t pin = INT64_MAX;
+    for (size_t i = 0; i < l->peers_n && l->phase != LEADER_OVER; i++) {
+        const struct peer *p = &l->peers[i];
+        if (p->phase == PEER_SYNCING && p->read_to < pin) {
+            pin = p->read_to;
+        }
+    }
+    history_pin(l->history, pin);
+}
+
 void leader_step(struct leader *l, const struct role_event *ev, struct role_out *out)
 {
     acts_clear(&l->acts);
     l->now = ev->now;
     if (l->phase != LEADER_OVER) {
         on_event(l, ev);
+        pin_history(l);
     }
     *out = (struct role_out){l->acts.v, l->acts.n};
 }

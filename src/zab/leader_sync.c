@@ -16,6 +16,7 @@ static void send_committed(struct leader *l, struct peer *p, const struct zab_en
 static void ask(struct leader *l, struct peer *p, enum role_action_type type, int64_t zxid)
 {
     p->asked = ++l->questions;
+    p->read_to = l->proposals.committed;
     acts_add(&l->acts,
              (struct role_action){.type = type, .sid = p->sid, .zxid = zxid, .tag = p->asked});
 }

@@ -10,7 +10,7 @@
 #include "zab/leader.h"
 #include "zab/learner.h"
 
-enum { SIDS = 7, LOG = 1200, OPS = 256, FLIGHTS = 8192, TICK_MS = 200, READ_PART = 5 };
+enum { SIDS = 7, LOG = 1200, OPS = 256, FLIGHTS = 8192, TICK_MS = 200, READ_PART = 25 };
 
 enum plant {
     PLANT_NONE,

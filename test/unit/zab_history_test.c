@@ -52,6 +52,27 @@ static void its_bytes_are_bounded(void **state)
     history_fini(&h);
 }
 
+static void what_somebody_is_brought_up_to_stays(void **state)
+{
+    (void)state;
+    struct history h;
+    history_init(&h, 4, 80);
+    for (int64_t z = 0x100000001; z <= 0x100000009; z++) {
+        history_pin(&h, 0x100000003);
+        add(&h, z);
+    }
+    assert_true(history_reaches(&h, 0x100000003));
+    assert_int_equal(h.n, 6);
+    history_pin(&h, INT64_MAX);
+    assert_int_equal(h.n, 4);
+    history_pin(&h, 0);
+    for (int64_t z = 0x10000000a; z <= 0x100000020; z++) {
+        add(&h, z);
+    }
+    assert_int_equal(h.n, 10); // but not beyond its bytes
+    history_fini(&h);
+}
+
 static void zookeeper_2846_a_gap_begins_a_new_range(void **state)
 {
     (void)state;
@@ -92,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_keeps_the_newest_and_knows_how_far_it_reaches),
         cmocka_unit_test(its_bytes_are_bounded),
+        cmocka_unit_test(what_somebody_is_brought_up_to_stays),
         cmocka_unit_test(zookeeper_2846_a_gap_begins_a_new_range),
         cmocka_unit_test(what_is_cut_from_the_log_is_cut_here),
     };
