@@ -254,21 +254,28 @@ enum zkerr prep_delete_container(struct prep *x, struct slice path, struct txn_b
     return ZK_OK;
 }
 
-enum zkerr prep_set_data(struct prep *x, const struct set_data_request *r, struct txn_body *out)
+// An existing node on which the client has a permission, checked in Apache's order.
+static enum zkerr reach(const struct prep *x, struct slice path, int32_t perm, struct pnode *node)
 {
-    struct pnode node;
     enum zkerr e = check_session(x);
     if (e) {
         return e;
     }
-    if (!path_is_valid(r->path)) {
+    if (!path_is_valid(path)) {
         return ZK_BADARGUMENTS;
     }
-    if (!pending_get(x->p, r->path, &node)) {
+    if (!pending_get(x->p, path, node)) {
         return ZK_NONODE;
     }
-    if (!may(x, &node, PERM_WRITE)) {
-        return ZK_NOAUTH;
+    return may(x, node, perm) ? ZK_OK : ZK_NOAUTH;
+}
+
+enum zkerr prep_set_data(struct prep *x, const struct set_data_request *r, struct txn_body *out)
+{
+    struct pnode node;
+    enum zkerr e = reach(x, r->path, PERM_WRITE, &node);
+    if (e) {
+        return e;
     }
     if (!quota_allows(x->p->t, r->path, (int64_t)r->data.n - node.data_len, 0)) {
         return ZK_QUOTAEXCEEDED;
@@ -324,18 +331,9 @@ enum zkerr prep_set_acl(struct prep *x, const struct set_acl_request *r, struct 
 enum zkerr prep_check(struct prep *x, const struct check_version_request *r, struct txn_body *out)
 {
     struct pnode node;
-    enum zkerr e = check_session(x);
+    enum zkerr e = reach(x, r->path, PERM_READ, &node);
     if (e) {
         return e;
-    }
-    if (!path_is_valid(r->path)) {
-        return ZK_BADARGUMENTS;
-    }
-    if (!pending_get(x->p, r->path, &node)) {
-        return ZK_NONODE;
-    }
-    if (!may(x, &node, PERM_READ)) {
-        return ZK_NOAUTH;
     }
     if (!version_fits(node.version, r->version)) {
         return ZK_BADVERSION;
