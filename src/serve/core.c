@@ -116,6 +116,9 @@ void serve_conn_unsent(struct serve *s, uint32_t conn, size_t unsent)
     }
     if (unsent == 0) {
         c->notices = 0;
+    }
+    // Not only when all is gone: what was held back for a full output may go on below the mark.
+    if (c->out.n + unsent <= LIMIT_CONN_UNSENT_PAUSE) {
         request_run_ready(s, c);
         feed_resume(s, c);
         feed_settle(s);
