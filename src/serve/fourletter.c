@@ -13,7 +13,7 @@ enum when { ALWAYS, SERVING };
 struct word_ctx {
     struct serve *s;
     struct serve_facts *f;
-    struct conn *self; // who asks; NULL: nobody on a connection
+    struct conn *self; // who asks
     struct slice bytes;
     struct buf *b;
 };
@@ -393,17 +393,4 @@ void word_serve(struct serve *s, struct conn *c, int word, struct slice bytes)
     }
     s->stats.sent += c->out.n > 0;
     core_close(s, c);
-}
-
-void serve_word_fmt(struct serve *s, const char *word, struct mono now, struct wall wall,
-                    struct buf *b)
-{
-    s->now = now;
-    s->wall = wall;
-    for (int i = 0; i < ROWS; i++) {
-        if (strcmp(words[i].name, word) == 0) {
-            struct word_ctx x = {s, s->facts(s->facts_ctx), NULL, SLICE_NULL, b};
-            print(&x, i);
-        }
-    }
 }

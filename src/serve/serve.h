@@ -159,7 +159,4 @@ void serve_stop(struct serve *s); // no new connections; existing ones are close
 void serve_hold_writes(struct serve *s, bool hold);
 // While false, session handshakes are closed without an answer (it starts as true).
 void serve_set_serving(struct serve *s, bool serving);
-// What `mntr` prints, for the admin server to come; words: what a four letter word prints.
-void serve_word_fmt(struct serve *s, const char *word, struct mono now, struct wall wall,
-                    struct buf *b);
 void serve_check(const struct serve *s);
