@@ -12,7 +12,8 @@
 //   time per lane, in order, off the core thread. Job memory belongs to the lane from env_job()
 //   until its ENV_JOB_DONE arrives.
 //
-// Connections are small dense integers, used again only after their ENV_CLOSED was delivered.
+// Connections are small dense integers, used again only after their ENV_CLOSED was delivered. It
+// makes no difference who began one.
 #pragma once
 
 #include <stdbool.h>
@@ -32,16 +33,26 @@ struct net_addr {
     uint16_t port;
 };
 
+// Where to connect to: a host name, or a literal without brackets.
+struct env_target {
+    struct slice host;
+    uint16_t port;
+};
+
 struct env_job {
     void (*run)(struct env_job *job); // on the lane; may use file calls of job->env
     struct env *env;                  // set by env_job()
     void *owner;                      // for whoever gets ENV_JOB_DONE; env does not look at it
 };
 
+enum { ENV_TARGETS_MAX = 32 };
+
 enum env_lane { ENV_LANE_LOG, ENV_LANE_BACKGROUND, ENV_LANES };
 
 enum env_event_type {
-    ENV_ACCEPT,   // a connection came in on a listener
+    ENV_ACCEPT, // a connection came in on a listener
+    ENV_DIALED, // a dial has become a connection
+    ENV_DIAL_FAILED,
     ENV_DATA,     // bytes arrived; they are valid during the step only
     ENV_DRAINED,  // everything handed to env_send() on this connection has left
     ENV_CLOSED,   // the connection is gone, by the peer, by an error or by env_close()
@@ -54,13 +65,17 @@ struct env_event {
     enum env_event_type type;
     struct mono now;
     struct wall wall;
-    uint32_t conn; // ACCEPT, DATA, DRAINED, CLOSED
+    uint32_t conn; // ACCEPT, DIALED, DATA, DRAINED, CLOSED
     union {
         struct {
             uint32_t listener;
             struct net_addr peer;
             struct net_addr local;
         } accept;
+        struct {
+            uint64_t dial;
+            enum err why; // DIAL_FAILED: ERR_REFUSED (nobody listens, on any address), ERR_IO
+        } dialed;
         struct slice data;
         enum err closed; // ERR_OK: the peer's or our own orderly end
         struct env_job *job;
@@ -88,6 +103,16 @@ struct env_ops {
     enum err (*listen)(struct env *e, const struct net_addr *at, int backlog, uint32_t *listener,
                        struct net_addr *bound);
     void (*unlisten)(struct env *e, uint32_t listener);
+    // Connects to the first of the targets that answers: all at once, names resolved now, so one
+    // that is dead or does not resolve delays no other. `dial` is the caller's name for it, not one
+    // in use; ENV_DIALED or ENV_DIAL_FAILED follows, the latter after timeout_ms at the latest.
+    // The targets are copied. n is at most ENV_TARGETS_MAX.
+    void (*dial)(struct env *e, uint64_t dial, const struct env_target *to, size_t n,
+                 int32_t timeout_ms);
+    // Forgets a dial that has not been answered yet: nothing more is heard of it. Unknown: ignored.
+    void (*undial)(struct env *e, uint64_t dial);
+    // An own name's first address, blocking: for names of this machine only. Port is left alone.
+    enum err (*resolve)(struct env *e, struct slice host, struct net_addr *addr);
     // Takes the bytes of *b (its storage may be swapped; *b is empty afterwards and may be used
     // again). Returns how many bytes, of this and earlier calls, still wait for the peer; if not 0,
     // an ENV_DRAINED will tell when it is 0. On a connection that env knows to be broken the bytes

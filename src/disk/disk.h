@@ -42,12 +42,21 @@ enum disk_event_type {
     DISK_LOG_SPACE,  // there is space again
     DISK_LOG_BROKEN, // the disk failed a write or sync: what is durable is unknown; stop and
                      // recover
-    DISK_SNAPPED     // a snapshot is in place
+    DISK_SNAPPED,    // a snapshot is in place
+    // Answers to disk/sync.h, which says what they mean.
+    DISK_EPOCH_SAVED,
+    DISK_TRUNCATED,
+    DISK_INSTALLED,
+    DISK_SYNC_FAILED,
+    DISK_OFFER,
+    DISK_HISTORY,
+    DISK_STREAM
 };
 
 struct disk_event {
     enum disk_event_type type;
-    int64_t zxid;
+    int64_t zxid;                     // or the epoch
+    const struct disk_answer *answer; // of those of disk/sync.h; good until the next call into disk
 };
 
 struct disk_stats { // for mntr, dirs, srvr

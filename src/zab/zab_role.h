@@ -23,8 +23,13 @@
 //   - packets to one peer keep their order, across SEND_SNAPSHOT too;
 //   - a snapshot's stream that stands still for initLimit is cut: a role has no time limit for it.
 //
-// Reconfiguration is not in here yet. Its place: acknowledgements are counted by a struct quorum of
-// up to two memberships, NEWLEADER hands its text to node, activating packets end the role.
+// Reconfiguration: the leader gets the new membership with its PROPOSE, counts by the old and the
+// new one from then on, and ACTIVATE says that it has committed, on the leader and on learners.
+// What a membership is called, where it is stored, and what a change of role follows from it is
+// node's.
+//
+// A standalone server is a leader that is `alone`: no epochs, no peers, its own log is the quorum,
+// and a full disk takes proposals back (ABORT) instead of ending the role.
 #pragma once
 
 #include "base/blob.h"
@@ -76,6 +81,9 @@ struct role_settings {
     int64_t tick_ms;
     int64_t init_limit, sync_limit; // ticks
     bool observer;
+    bool alone;          // leader: standalone; nothing else of the settings counts then
+    bool wants_snapshot; // learner: says zxid 0, takes no opening packet but SNAP (its log cannot
+                         // be cut as far as a TRUNC asked for)
     const struct members *committed, *last_seen; // borrowed for the time of the role
     int64_t accepted_epoch, current_epoch;       // as they stand on disk
     int64_t last_zxid;                           // end of the settled log
@@ -91,6 +99,7 @@ enum role_event_type {
     ROLE_IN_EPOCH_SAVED,     // epoch, as the last SAVE_EPOCH said
     ROLE_IN_LOGGED,          // the log is durable up to zxid
     ROLE_IN_LOG_FAILED,      // it can take no more: ends the role (4837, 4882)
+    ROLE_IN_LOG_FULL,        // leader alone: nothing above zxid is in the log; ABORT of those
     ROLE_IN_TRUNCATED,       // learner: the log ends at zxid, the tree is at zxid
     ROLE_IN_SNAPSHOT_LOADED, // learner: the stream at zxid is a durable snapshot, and the tree
     ROLE_IN_SYNC_FAILED,     // learner: TRUNCATE or LOAD_SNAPSHOT could not be done
@@ -106,6 +115,10 @@ struct role_event {
     int64_t sid, zxid, epoch;
     uint64_t tag;
     struct blob *txn;
+    // leader; borrowed until ACTIVATE or the end of the role. PROPOSE: the txn is a reconfiguration
+    // to this membership (NULL: it is not). EPOCH_SAVED of the accepted epoch: the last seen
+    // membership from now on (8.5; NULL: as before).
+    const struct members *members;
     const struct zab_packet *packet;
     struct sync_ask disk; // DISK: disk, disk_n, size_factor, snapshot_bytes, snapshot_zxid
     struct {              // HISTORY: in order
@@ -121,6 +134,10 @@ enum role_action_type {
     ROLE_SAVE_CURRENT,  // currentEpoch := epoch, durable; EPOCH_SAVED follows
     ROLE_APPEND,        // zxid and txn to the log; LOGGED or LOG_FAILED follows
     ROLE_COMMIT,        // apply zxid and txn
+    ROLE_ABORT,         // leader alone: zxid and txn will never commit, they are in no log
+    ROLE_ACTIVATE,      // right behind the COMMIT of a reconfiguration: zxid, sid is the designated
+                        // leader (its own, to go on as it is). A leader that is not it commits
+                        // nothing more
     ROLE_SERVE,         // epoch is established: be live
     ROLE_STEP_DOWN,     // the role is over: `why`. No action follows, ever
     ROLE_SYNCED,        // leader: tag; learner: its oldest pending sync
