@@ -274,6 +274,8 @@ static void on_disk_event(struct node *n, const struct disk_event *ev)
         break;
     case DISK_SNAPPED:
         break;
+    default:
+        break;
     }
 }
 
@@ -451,6 +453,9 @@ void node_step(struct node *n, const struct env_event *ev)
 {
     notice_pause(n);
     switch (ev->type) {
+    case ENV_DIALED:
+    case ENV_DIAL_FAILED:
+        break;
     case ENV_ACCEPT:
         n->conns++;
         serve_on_accept(n->serve, ev->conn, &ev->accept.peer, &ev->accept.local, ev->now, ev->wall);
