@@ -240,7 +240,7 @@ static int on_snapshot(struct disk *d, struct disk_event *event)
     d->snap_bytes -= d->snapshot.last_zxid == old_zxid ? old_bytes : 0; // written over
     purge_know(&d->purge, d->snapshot.last_zxid);
     d->purge_wanted |= d->cfg.purge_interval_ms == 0;
-    *event = (struct disk_event){DISK_SNAPPED, d->snapshot.last_zxid};
+    *event = (struct disk_event){.type = DISK_SNAPPED, .zxid = d->snapshot.last_zxid};
     return 1;
 }
 

@@ -205,7 +205,7 @@ static int become(struct log *l, enum log_state state, struct disk_event *event)
 {
     static const enum disk_event_type types[] = {DISK_LOG_SPACE, DISK_LOG_FULL, DISK_LOG_BROKEN};
     l->state = state;
-    *event = (struct disk_event){types[state], l->last_durable};
+    *event = (struct disk_event){.type = types[state], .zxid = l->last_durable};
     if (state != LOG_WRITING) {
         drop_gathered(l);
         l->retry_at = mono_add_ms(l->env->now, RETRY_MS);
@@ -271,7 +271,7 @@ static int on_write(struct log *l, struct disk_event *event)
         l->backlog -= w->batch->bytes.n;
         l->last_durable = w->batch->last_zxid;
         l->roll |= l->cfg->log_size_bytes > 0 && (int64_t)l->place.filled > l->cfg->log_size_bytes;
-        *event = (struct disk_event){DISK_LOGGED, l->last_durable};
+        *event = (struct disk_event){.type = DISK_LOGGED, .zxid = l->last_durable};
         give_back(l, w->batch);
         return 1;
     }
