@@ -466,6 +466,7 @@ static void on_event(struct leader *l, const struct role_event *ev)
         commit_ready(l);
         break;
     case ROLE_IN_LOG_FAILED:
+    case ROLE_IN_LOG_FULL:
         leader_step_down(l, "the log takes no more");
         break;
     case ROLE_IN_PROPOSE:

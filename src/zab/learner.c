@@ -396,6 +396,7 @@ static void on_event(struct learner *l, const struct role_event *ev)
         on_opened(l, ev->type, ev->zxid);
         break;
     case ROLE_IN_LOG_FAILED:
+    case ROLE_IN_LOG_FULL:
         step_down(l, "the log takes no more");
         break;
     case ROLE_IN_SYNC_FAILED:
