@@ -68,6 +68,8 @@ struct zab_packet {
     struct blob *txn;       // PROPOSAL, INFORM
     int64_t config_version; // FOLLOWERINFO, OBSERVERINFO; their sid is that of the event
     int64_t current_epoch;  // ACKEPOCH: -1 is no yes
+    int64_t designated;     // COMMITANDACTIVATE, INFORMANDACTIVATE: the next leader; the latter has
+                            // a txn, too
     struct slice data;      // of all other types, as it came; NEWLEADER: of the membership's text
 };
 
