@@ -2,16 +2,21 @@
 //
 // Settings from text. config.def is turned into one table of rows; a key is looked up there, its
 // value checked by the row's type and stored at the row's offset. What rows alone cannot say
-// (settings that depend on each other, ensembles) is in config_finish.
+// (settings that depend on each other) is in config_finish; the ensemble's members are in
+// config_servers.c.
 #define _GNU_SOURCE // memmem
 #include "node/config.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "base/mem.h"
 #include "base/properties.h"
 #include "limits.h"
+#include "node/config_internal.h"
+#include "wire/members.h"
 
 enum type {
     TYPE_MS,
@@ -20,6 +25,7 @@ enum type {
     TYPE_COUNT,
     TYPE_PORT,
     TYPE_INTERVAL,
+    TYPE_REAL,
     TYPE_BOOL,
     TYPE_TEXT,
     TYPE_CHOICE
@@ -32,6 +38,7 @@ struct row {
     const char *key, *alias;
     size_t at;           // offset in struct config, of rows that work
     int64_t num, lo, hi; // default and range of numbers; default of BOOL; lengths of TEXT
+    double real;         // default of REAL
     const char *text;    // default of TEXT and CHOICE; of others what is "off"
     const char *choices; // of CHOICE: words with | between
     const char *help;    // or what it belongs to
@@ -44,6 +51,7 @@ struct row {
 #define VALUE_COUNT(def, min, max)    NUMBER(def, min, max)
 #define VALUE_PORT(def, min, max)     NUMBER(def, min, max)
 #define VALUE_INTERVAL(def, min, max) NUMBER(def, min, max)
+#define VALUE_REAL(def, min, max)     .real = (def), .lo = (min), .hi = (max)
 #define VALUE_BOOL(def, min, max)     NUMBER(def, min, max)
 #define VALUE_TEXT(def, min, max)     .text = (def), .lo = (min), .hi = (max)
 #define VALUE_CHOICE(def, min, max)   .text = (def), .choices = (min)
@@ -93,6 +101,11 @@ static int64_t *num_at(struct config *c, const struct row *r)
     return (int64_t *)(void *)((char *)c + r->at);
 }
 
+static double *real_at(struct config *c, const struct row *r)
+{
+    return (double *)(void *)((char *)c + r->at);
+}
+
 static bool *bool_at(struct config *c, const struct row *r)
 {
     return (bool *)((char *)c + r->at);
@@ -118,6 +131,8 @@ void config_init(struct config *c)
         }
         if (is_text(r)) {
             *text_at(c, r) = r->text ? mem_strdup(r->text) : NULL;
+        } else if (r->type == TYPE_REAL) {
+            *real_at(c, r) = r->real;
         } else if (r->type == TYPE_BOOL) {
             *bool_at(c, r) = r->num != 0;
         } else {
@@ -133,6 +148,8 @@ void config_fini(struct config *c)
             mem_free(*text_at(c, &rows[i]));
         }
     }
+    members_free(&c->servers);
+    mem_free(c->config_path);
     buf_fini(&c->later);
     buf_fini(&c->refuse);
     *c = (struct config){0};
@@ -159,6 +176,22 @@ static bool parse_number(struct slice s, int64_t *v)
     }
     *v = negative ? -n : n;
     return true;
+}
+
+enum { REAL_TEXT_MAX = 63 };
+
+static bool parse_real(struct slice s, double *v)
+{
+    char text[REAL_TEXT_MAX + 1] = {0};
+    for (size_t i = 0; i < s.n; i++) {
+        if (i == REAL_TEXT_MAX || !memchr("0123456789+-.eE", s.p[i], 15)) {
+            return false;
+        }
+        text[i] = (char)s.p[i];
+    }
+    char *end;
+    *v = strtod(text, &end);
+    return s.n && *end == '\0' && isfinite(*v);
 }
 
 // Apache's Time.parseTimeInterval, with hours for a bare number as its purge interval has.
@@ -244,6 +277,9 @@ static void fmt_allowed(const struct row *r, struct buf *b)
     case TYPE_INTERVAL:
         buf_fmt(b, "a whole number of hours, or one with ms, s, m, h or d behind it");
         break;
+    case TYPE_REAL:
+        buf_fmt(b, "a number from %" PRId64 " to %" PRId64 ", like 0.5", r->lo, r->hi);
+        break;
     default:
         buf_fmt(b, "a whole number%s from %" PRId64 " to %" PRId64, unit_of(r->type), r->lo, r->hi);
     }
@@ -260,6 +296,10 @@ static bool parse_value(const struct row *r, struct slice s, int64_t *v)
         return is_choice(r->choices, s);
     case TYPE_TEXT:
         return (int64_t)s.n >= r->lo && (int64_t)s.n <= r->hi && !memchr(s.p, 0, s.n);
+    case TYPE_REAL: {
+        double real;
+        return parse_real(s, &real) && real >= (double)r->lo && real <= (double)r->hi;
+    }
     case TYPE_INTERVAL:
         return parse_interval(s, v) && *v >= 0 && *v <= r->hi;
     default:
@@ -280,10 +320,13 @@ static void store(struct config *c, const struct row *r, struct slice s, int64_t
     if (is_text(r)) {
         mem_free(*text_at(c, r));
         *text_at(c, r) = text_of(s);
+    } else if (r->type == TYPE_REAL) {
+        must(parse_real(s, real_at(c, r)));
     } else if (r->type == TYPE_BOOL) {
         *bool_at(c, r) = v != 0;
     } else {
         *num_at(c, r) = v;
+        c->client_port_set = c->client_port_set || num_at(c, r) == &c->client_port;
     }
 }
 
@@ -407,13 +450,6 @@ static enum err set_row(struct config *c, const struct row *r, struct slice valu
     return ERR_OK;
 }
 
-static bool is_member_key(struct slice key, const char *word)
-{
-    struct slice prefix = slice_str(word);
-    return slice_has_prefix(key, prefix) && key.n > prefix.n && key.p[prefix.n] >= '0' &&
-           key.p[prefix.n] <= '9';
-}
-
 enum err config_set(struct config *c, struct slice key, struct slice value, struct buf *why)
 {
     struct slice prefix = SLICE_LIT("zookeeper.");
@@ -425,12 +461,9 @@ enum err config_set(struct config *c, struct slice key, struct slice value, stru
     if (r) {
         return set_row(c, r, value, why);
     }
-    if (is_member_key(key, "server.")) {
-        c->servers_n++;
-        return ERR_OK;
-    }
-    if (is_member_key(key, "group.") || is_member_key(key, "weight.")) {
-        return ERR_OK; // says something only beside server.N lines
+    if (members_is_key(key)) {
+        c->servers = c->servers ? c->servers : members_new();
+        return config_put_member(c->servers, key, value, why) ? ERR_INVALID : ERR_OK;
     }
     const struct family *f = find_family(key);
     if (f) {
@@ -479,26 +512,6 @@ enum err config_parse(struct config *c, const char *name, struct slice text, str
 }
 
 // ---- across settings
-
-static enum err check_ensemble(const struct config *c, struct buf *warnings, struct buf *why)
-{
-    if (c->refuse.n) {
-        buf_put_slice(why, buf_slice(&c->refuse));
-        return ERR_UNSUPPORTED;
-    }
-    if (c->servers_n > 1 || (c->servers_n && !c->standalone)) {
-        buf_fmt(why,
-                "%zu server.N lines: ensembles are not supported by this version; remove the "
-                "server.N, group.N and weight.N lines to run a standalone server",
-                c->servers_n);
-        return ERR_UNSUPPORTED;
-    }
-    if (c->servers_n) {
-        buf_fmt(warnings, "a single server.N line makes no ensemble and is ignored; this is a "
-                          "standalone server\n");
-    }
-    return ERR_OK;
-}
 
 static enum err finish_sessions(struct config *c, struct buf *why)
 {
@@ -561,9 +574,28 @@ static void finish_purge(struct config *c, struct buf *warnings)
     }
 }
 
+// Where Apache's server takes another value than the one given, with a warning.
+static void finish_history(struct config *c, struct buf *warnings)
+{
+    if (c->commit_log_count < 500) {
+        buf_fmt(warnings, "commitLogCount=%" PRId64 ": taken as 500, the least\n",
+                c->commit_log_count);
+        c->commit_log_count = 500;
+    }
+    if (c->snapshot_size_factor > 1) {
+        buf_fmt(warnings, "snapshotSizeFactor=%g: taken as 0.33, as it is larger than 1\n",
+                c->snapshot_size_factor);
+        c->snapshot_size_factor = 0.33;
+    }
+}
+
 enum err config_finish(struct config *c, struct buf *warnings, struct buf *why)
 {
-    enum err e = check_ensemble(c, warnings, why);
+    if (c->refuse.n) {
+        buf_put_slice(why, buf_slice(&c->refuse));
+        return ERR_UNSUPPORTED;
+    }
+    enum err e = config_finish_servers(c, warnings, why);
     if (e == ERR_OK) {
         e = finish_sessions(c, why);
     }
@@ -585,6 +617,10 @@ enum err config_finish(struct config *c, struct buf *warnings, struct buf *why)
     } else if (c->frame_extra < 1024) {
         c->frame_extra = 1024;
     }
+    if (c->hello_ms <= 0) {
+        c->hello_ms = c->tick_ms * (c->sync_limit ? c->sync_limit : 1);
+    }
+    finish_history(c, warnings);
     finish_purge(c, warnings);
     if (c->later.n) {
         buf_fmt(warnings, "not supported yet, ignored: %.*s\n", (int)c->later.n,
@@ -613,6 +649,8 @@ static void fmt_default(const struct row *r, struct buf *b)
         buf_fmt(b, "%s", r->text ? r->text : "");
     } else if (r->type == TYPE_BOOL) {
         buf_fmt(b, "%s", r->num ? "true" : "false");
+    } else if (r->type == TYPE_REAL) {
+        buf_fmt(b, "%g", r->real);
     } else if (r->type != TYPE_INTERVAL) {
         buf_fmt(b, "%" PRId64, r->num);
     }

@@ -18,6 +18,8 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+struct members;
+
 struct config {
 #define CONFIG_C_MS                                          int64_t
 #define CONFIG_C_KB                                          int64_t
@@ -25,14 +27,19 @@ struct config {
 #define CONFIG_C_COUNT                                       int64_t
 #define CONFIG_C_PORT                                        int64_t
 #define CONFIG_C_INTERVAL                                    int64_t
+#define CONFIG_C_REAL                                        double
 #define CONFIG_C_BOOL                                        bool
 #define CONFIG_C_TEXT                                        char *
 #define CONFIG_C_CHOICE                                      char *
 #define CONFIG(type, field, key, alias, def, min, max, help) CONFIG_C_##type field;
 #include "node/config.def"
-    size_t servers_n;  // server.N lines seen: more than one is an ensemble, which is refused
-    struct buf later;  // "key=value (feature), ..." of what was set and is not supported yet
-    struct buf refuse; // why config_finish refuses, empty if it does not
+    // The server.N, group.N and weight.N lines. After config_finish: NULL, or a whole membership
+    // that is an ensemble. With dynamic_file it is NULL, too: node/dynconfig.h reads that file.
+    struct members *servers;
+    char *config_path;    // the file all this came from, absolute; NULL: command line only
+    bool client_port_set; // clientPort was given, not left to its default
+    struct buf later;     // "key=value (feature), ..." of what was set and is not supported yet
+    struct buf refuse;    // why config_finish refuses, empty if it does not
 };
 
 void config_init(struct config *c); // defaults
@@ -52,6 +59,11 @@ must_check enum err config_parse(struct config *c, const char *name, struct slic
 // purge_interval_ms (0: after each snapshot). ERR_INVALID: a setting is impossible;
 // ERR_UNSUPPORTED: it asks for what this version cannot do.
 must_check enum err config_finish(struct config *c, struct buf *warnings, struct buf *why);
+// What a membership must fulfil to be served, from whichever file it came: Java's
+// parseDynamicConfig and checkValidity. *ensemble: false if it is a standalone server by
+// standaloneEnabled. ERR_INVALID: `why` says what is wrong.
+must_check enum err config_check_members(const struct config *c, const struct members *m,
+                                         bool *ensemble, struct buf *warnings, struct buf *why);
 // What `conf` prints for a standalone server; the two sizes are of the files in the two folders.
 void config_fmt_conf(const struct config *c, int64_t data_bytes, int64_t log_bytes, struct buf *b);
 void config_fmt_help(
