@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "sim/check_tree.h"
+#include "sim/host.h"
 #include "sim/world.h"
 #include "wire/jute.h"
 
@@ -160,7 +161,7 @@ static void connect(struct client *c)
     if (c->closing) {
         forget_session(c); // it asked for the end; whether it got it, the log will tell
     }
-    c->link = net_connect(c->w, c->index, (uint32_t)world_below(c->w, c->w->hosts_n));
+    c->link = net_connect(c->w, c->index, (uint32_t)world_below(c->w, c->w->hosts_n), PORT_CLIENT);
     if (c->link != LINK_NONE) {
         set_state(c, CLIENT_CONNECTING);
     }

@@ -45,7 +45,8 @@ static uint32_t any_link(struct world *w)
     uint32_t at = (uint32_t)world_below(w, LINKS_MAX);
     for (uint32_t i = 0; i < LINKS_MAX; i++) {
         uint32_t k = (at + i) % LINKS_MAX;
-        if (w->net.links[k].used && w->net.links[k].host_open && w->net.links[k].client_open) {
+        const struct link *l = &w->net.links[k];
+        if (l->used && l->end[DIALER].open && l->end[ACCEPTOR].open) {
             return k;
         }
     }
@@ -66,7 +67,9 @@ static void strike_net(struct world *w, enum fault_kind k)
         net_freeze(w, link, up_to(w, 6000));
         break;
     default:
-        net_client_stall(w, link, true);
+        if (!w->net.links[link].end[DIALER].is_host) {
+            net_client_stall(w, link, true);
+        }
         later_end(w, FAULT_STALL, link, up_to(w, 5000));
         break;
     }
@@ -218,7 +221,7 @@ void faults_end(struct world *w, enum fault_kind k, uint32_t at)
         crashdisk_set_errors(h->disk, 0);
         break;
     case FAULT_STALL:
-        if (w->net.links[at].used) {
+        if (w->net.links[at].used && !w->net.links[at].end[DIALER].is_host) {
             net_client_stall(w, at, false);
         }
         break;

@@ -67,9 +67,7 @@ struct host *host_new(struct world *w, uint32_t index)
     h->clock.speed = w->opt.plant == PLANT_EARLY_EXPIRY ? 400 : CLOCK_TRUE_SPEED;
     h->job_delay_ns = (int64_t)(50 + world_below(w, 4000)) * 1000;
     crashdisk_set_lying(h->disk, w->opt.plant == PLANT_LYING_SYNC);
-    for (int i = 0; i < CONNS_MAX; i++) {
-        h->links[i] = LINK_NONE;
-    }
+    host_net_reset(h);
     configure(h);
     return h;
 }
@@ -132,98 +130,9 @@ int64_t hosts_awake_ns(const struct world *w)
     return awake;
 }
 
-static struct env_event event(struct host *h, enum env_event_type type)
+struct env_event host_event(const struct host *h, enum env_event_type type)
 {
     return (struct env_event){.type = type, .now = h->env.now, .wall = h->env.wall};
-}
-
-bool host_accept(struct host *h, uint32_t link)
-{
-    if (!h->node || !h->listening || h->dropping) {
-        return false;
-    }
-    host_post(h, (struct inbox_item){.kind = INBOX_ACCEPT, .link = link});
-    return true;
-}
-
-static void accept_link(struct host *h, uint32_t link)
-{
-    struct link *l = &h->w->net.links[link];
-    uint32_t c = 0;
-    while (c < CONNS_MAX && h->links[c] != LINK_NONE) {
-        c++;
-    }
-    if (c == CONNS_MAX || !h->listening) {
-        net_host_died(h->w, link);
-        return;
-    }
-    h->links[c] = link;
-    l->conn = c;
-    struct env_event ev = event(h, ENV_ACCEPT);
-    ev.conn = c;
-    ev.accept.peer =
-        (struct net_addr){.family = 4, .ip = {10, 0, 0, (uint8_t)(l->client + 1)}, .port = 40000};
-    ev.accept.local = (struct net_addr){.family = 4, .ip = {10, 0, 1, 1}, .port = 2181};
-    node_step(h->node, &ev);
-    net_host_pause(h->w, link, false); // what has arrived meanwhile can be read now
-}
-
-static void read_link(struct host *h, struct link *l, uint32_t link)
-{
-    if (!l->host_open || l->host_closing || l->paused) {
-        l->told = false;
-        return;
-    }
-    struct env_event ev = event(h, l->rx.n ? ENV_DATA : ENV_CLOSED);
-    ev.conn = l->conn;
-    if (l->rx.n) {
-        buf_clear(&h->scratch);
-        net_host_read(h->w, link, &h->scratch);
-        ev.data = buf_slice(&h->scratch);
-        check_tree_heard(h->w->check, h->w, client_session(h->w->clients[l->client], link));
-        node_step(h->node, &ev);
-    } else if (l->eof) {
-        ev.closed = ERR_OK;
-        h->links[l->conn] = LINK_NONE;
-        net_host_forget(h->w, link);
-        node_step(h->node, &ev);
-    } else {
-        l->told = false;
-    }
-}
-
-static void deliver_link(struct host *h, const struct inbox_item *it)
-{
-    struct link *l = &h->w->net.links[it->link];
-    if (!l->used || l->gen != it->gen) {
-        return;
-    }
-    if (it->kind == INBOX_ACCEPT) {
-        accept_link(h, it->link);
-        return;
-    }
-    if (l->conn == LINK_NONE) {
-        return;
-    }
-    struct env_event ev = event(h, ENV_DRAINED);
-    ev.conn = l->conn;
-    switch (it->kind) {
-    case INBOX_READ:
-        read_link(h, l, it->link);
-        break;
-    case INBOX_DRAINED:
-        if (l->host_open && !l->want_drained) {
-            node_step(h->node, &ev);
-        }
-        break;
-    default:
-        ev.type = ENV_CLOSED;
-        ev.closed = it->err;
-        h->links[l->conn] = LINK_NONE;
-        net_host_forget(h->w, it->link);
-        node_step(h->node, &ev);
-        break;
-    }
 }
 
 static void deliver(struct host *h, const struct inbox_item *it)
@@ -231,20 +140,23 @@ static void deliver(struct host *h, const struct inbox_item *it)
     struct env_event ev;
     switch (it->kind) {
     case INBOX_TIMER:
-        ev = event(h, ENV_TIMER);
+        ev = host_event(h, ENV_TIMER);
         node_step(h->node, &ev);
         break;
     case INBOX_JOB:
-        ev = event(h, ENV_JOB_DONE);
+        ev = host_event(h, ENV_JOB_DONE);
         ev.job = it->job;
         node_step(h->node, &ev);
         break;
     case INBOX_STOP:
-        ev = event(h, ENV_STOP);
+        ev = host_event(h, ENV_STOP);
         node_step(h->node, &ev);
         break;
+    case INBOX_DIAL_FAILED:
+        host_deliver_dial_failed(h, it);
+        break;
     default:
-        deliver_link(h, it);
+        host_deliver_link(h, it);
         break;
     }
 }
@@ -425,15 +337,7 @@ void host_down(struct host *h, bool power)
     // A process that ended by itself has nothing in flight; for the others nothing works any more.
     crashdisk_crash_after(h->disk, 1);
     finish_jobs(h);
-    for (uint32_t i = 0; i < LINKS_MAX; i++) {
-        const struct link *l = &h->w->net.links[i];
-        if (l->used && l->host == h->index && (l->host_open || l->conn != LINK_NONE)) {
-            net_host_died(h->w, i);
-        }
-    }
-    for (uint32_t c = 0; c < CONNS_MAX; c++) {
-        h->links[c] = LINK_NONE;
-    }
+    host_net_down(h, power);
     node_free(&h->node);
     crashdisk_down(h->disk, power);
     for (int lane = 0; lane < ENV_LANES; lane++) {
@@ -441,7 +345,7 @@ void host_down(struct host *h, bool power)
     }
     h->boot++;
     h->timer_gen++;
-    h->dropping = h->listening = h->turn_due = h->stopping = false;
+    h->dropping = h->turn_due = h->stopping = false;
 }
 
 void host_boot_later(struct host *h, int64_t in_ns)

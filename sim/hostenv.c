@@ -14,26 +14,57 @@ static struct host *of(struct env *e)
     return (struct host *)(void *)e;
 }
 
-static uint32_t link_of(const struct host *h, uint32_t conn)
+static const struct host_conn *conn_of(const struct host *h, uint32_t conn)
 {
-    must(conn < CONNS_MAX && h->links[conn] != LINK_NONE);
-    return h->links[conn];
+    must(conn < CONNS_MAX && h->conns[conn].link != LINK_NONE);
+    return &h->conns[conn];
 }
 
 static enum err env_listen(struct env *e, const struct net_addr *at, int backlog,
                            uint32_t *listener, struct net_addr *bound)
 {
+    struct host *h = of(e);
+    uint32_t free = LISTENERS_MAX;
     (void)backlog;
-    of(e)->listening = true;
-    *listener = 0;
+    for (uint32_t i = 0; i < LISTENERS_MAX; i++) {
+        if (!h->listeners[i].open) {
+            free = i < free ? i : free;
+        } else if (h->listeners[i].port == at->port) {
+            return ERR_BUSY;
+        }
+    }
+    must(free < LISTENERS_MAX);
+    h->listeners[free] = (struct listener){true, at->port};
+    *listener = free;
     *bound = *at;
     return ERR_OK;
 }
 
 static void env_unlisten(struct env *e, uint32_t listener)
 {
-    (void)listener;
-    of(e)->listening = false;
+    must(listener < LISTENERS_MAX);
+    of(e)->listeners[listener].open = false;
+}
+
+static void env_dial(struct env *e, uint64_t dial, const struct env_target *to, size_t n,
+                     int32_t timeout_ms)
+{
+    host_dial(of(e), dial, to, n, timeout_ms);
+}
+
+static void env_undial(struct env *e, uint64_t dial)
+{
+    host_undial(of(e), dial);
+}
+
+static enum err env_resolve(struct env *e, struct slice host, struct net_addr *addr)
+{
+    uint32_t index;
+    if (!host_resolve(of(e)->w, host, &index)) {
+        return ERR_NOTFOUND;
+    }
+    *addr = host_addr(index, addr->port);
+    return ERR_OK;
 }
 
 static size_t env_send(struct env *e, uint32_t conn, struct buf *b)
@@ -41,7 +72,8 @@ static size_t env_send(struct env *e, uint32_t conn, struct buf *b)
     struct host *h = of(e);
     size_t unsent = 0;
     if (!h->dropping) {
-        unsent = tamper_send(h->w, link_of(h, conn), b);
+        const struct host_conn *c = conn_of(h, conn);
+        unsent = tamper_send(h->w, c->link, c->side, b);
     }
     buf_clear(b);
     return unsent;
@@ -52,7 +84,7 @@ static void env_close(struct env *e, uint32_t conn)
     struct host *h = of(e);
     if (!h->dropping) {
         report_line(&h->w->report, "host %u closes conn %u", h->index, conn);
-        net_host_close(h->w, link_of(h, conn));
+        net_close(h->w, conn_of(h, conn)->link, conn_of(h, conn)->side);
     }
 }
 
@@ -62,7 +94,7 @@ static void env_pause(struct env *e, uint32_t conn, bool paused)
     if (!h->dropping) {
         report_line(&h->w->report, "host %u %s conn %u", h->index,
                     paused ? "stops reading" : "reads again from", conn);
-        net_host_pause(h->w, link_of(h, conn), paused);
+        net_pause(h->w, conn_of(h, conn)->link, conn_of(h, conn)->side, paused);
     }
 }
 
@@ -179,6 +211,9 @@ static void env_sysinfo(struct env *e, struct env_sysinfo *info)
 const struct env_ops host_env_ops = {
     .listen = env_listen,
     .unlisten = env_unlisten,
+    .dial = env_dial,
+    .undial = env_undial,
+    .resolve = env_resolve,
     .send = env_send,
     .close = env_close,
     .pause = env_pause,

@@ -16,10 +16,11 @@ enum sched_kind {
     SCHED_JOB_RUN,  // a: host, b: lane
     SCHED_JOB_DONE, // a: host, b: lane
     SCHED_BOOT,     // a: host
+    SCHED_DIAL,     // a: host, gen: the dial
     SCHED_OPEN,     // a: link; the connection request arrives
-    SCHED_MOVE,     // a: link, b: direction; bytes arrive
-    SCHED_LINGER,   // a: link; an orderly close has waited long enough
-    SCHED_GONE,     // a: link, b: end; this end notices a cut
+    SCHED_MOVE,     // a: link, b: side that sends; bytes arrive
+    SCHED_LINGER,   // a: link, b: side; an orderly close has waited long enough
+    SCHED_GONE,     // a: link, b: side; this end notices a cut
     SCHED_THAW,     // a: link; a frozen link moves again
     SCHED_CLIENT,   // a: client; it does something
     SCHED_FAULT,    // the next fault

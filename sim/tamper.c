@@ -108,9 +108,11 @@ static void spoil(enum plant plant, struct slice f, struct buf *held, struct buf
     }
 }
 
-size_t tamper_send(struct world *w, uint32_t link, struct buf *b)
+size_t tamper_send(struct world *w, uint32_t link, enum side s, struct buf *b)
 {
-    enum plant plant = w->opt.plant;
+    const struct link *l = &w->net.links[link];
+    bool to_host = l->end[DIALER].is_host;
+    enum plant plant = to_host ? PLANT_NONE : w->opt.plant;
     struct buf out = {0}, held = {0};
     struct slice left = buf_slice(b);
     while (left.n >= HEAD && plant != PLANT_NONE) {
@@ -133,7 +135,7 @@ size_t tamper_send(struct world *w, uint32_t link, struct buf *b)
     }
     buf_put_slice(&out, buf_slice(&held)); // nothing came behind it: no harm done
     buf_put_slice(&out, left);
-    size_t unsent = net_host_send(w, link, buf_slice(&out));
+    size_t unsent = net_send(w, link, s, buf_slice(&out));
     buf_fini(&held);
     buf_fini(&out);
     return unsent;

@@ -8,5 +8,5 @@
 #include "sim/host.h"
 
 // What the server sends; returns the bytes beyond the socket's buffer.
-size_t tamper_send(struct world *w, uint32_t link, struct buf *b);
+size_t tamper_send(struct world *w, uint32_t link, enum side s, struct buf *b);
 void tamper_boot(struct host *h);

@@ -201,13 +201,13 @@ static void step_link(struct world *w, const struct sched_event *ev)
         net_on_open(w, ev->a);
         break;
     case SCHED_MOVE:
-        net_on_move(w, ev->a, (enum link_dir)ev->b);
+        net_on_move(w, ev->a, (enum side)ev->b);
         break;
     case SCHED_LINGER:
-        net_on_linger(w, ev->a);
+        net_on_linger(w, ev->a, (enum side)ev->b);
         break;
     case SCHED_GONE:
-        net_on_gone(w, ev->a, (enum link_dir)ev->b);
+        net_on_gone(w, ev->a, (enum side)ev->b);
         break;
     default:
         net_on_thaw(w, ev->a);
@@ -224,6 +224,9 @@ static void step(struct world *w, const struct sched_event *ev)
     case SCHED_JOB_DONE:
     case SCHED_BOOT:
         step_host(w, ev);
+        break;
+    case SCHED_DIAL:
+        host_on_dial(w->hosts[ev->a], ev->gen);
         break;
     case SCHED_OPEN:
     case SCHED_MOVE:
