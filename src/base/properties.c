@@ -138,6 +138,7 @@ bool properties_next(struct properties *p, enum err *err)
     bool found = false;
     while (p->rest.n && !found && *err == ERR_OK) {
         p->line = p->next_line;
+        const uint8_t *start = p->rest.p;
         struct slice line = skip_blanks(take_line(p));
         if (line.n == 0 || line.p[0] == '#' || line.p[0] == '!') {
             continue;
@@ -151,6 +152,7 @@ bool properties_next(struct properties *p, enum err *err)
         if (whole.n > LIMIT_CONFIG_LINE) {
             *err = ERR_LIMIT;
         } else {
+            p->raw = slice_of(start, (size_t)(p->rest.p - start));
             found = split(p, buf_slice(&whole));
         }
     }

@@ -14,6 +14,7 @@ struct properties {
     unsigned line;      // where the last key stands, from 1
     unsigned next_line; // private
     struct buf key, value;
+    struct slice raw; // the line or lines of the last key as they stand, with their end
 };
 
 void properties_init(struct properties *p, struct slice text);

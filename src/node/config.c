@@ -149,6 +149,7 @@ void config_fini(struct config *c)
         }
     }
     members_free(&c->servers);
+    members_free(&c->single);
     mem_free(c->config_path);
     buf_fini(&c->later);
     buf_fini(&c->refuse);

@@ -36,10 +36,11 @@ struct config {
     // The server.N, group.N and weight.N lines. After config_finish: NULL, or a whole membership
     // that is an ensemble. With dynamic_file it is NULL, too: node/dynconfig.h reads that file.
     struct members *servers;
-    char *config_path;    // the file all this came from, absolute; NULL: command line only
-    bool client_port_set; // clientPort was given, not left to its default
-    struct buf later;     // "key=value (feature), ..." of what was set and is not supported yet
-    struct buf refuse;    // why config_finish refuses, empty if it does not
+    struct members *single; // of a standalone server with one server.N line: its client port counts
+    char *config_path;      // the file all this came from, absolute; NULL: command line only
+    bool client_port_set;   // clientPort was given, not left to its default
+    struct buf later;       // "key=value (feature), ..." of what was set and is not supported yet
+    struct buf refuse;      // why config_finish refuses, empty if it does not
 };
 
 void config_init(struct config *c); // defaults

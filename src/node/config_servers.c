@@ -145,8 +145,10 @@ enum err config_finish_servers(struct config *c, struct buf *warnings, struct bu
     if (e == ERR_OK) {
         e = config_check_members(c, c->servers, &ensemble, warnings, why);
     }
-    if (!ensemble) {
-        members_free(&c->servers);
+    if (e == ERR_OK && !ensemble) {
+        members_free(&c->single);
+        c->single = c->servers;
+        c->servers = NULL;
     }
     return e;
 }
