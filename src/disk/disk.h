@@ -31,6 +31,7 @@ struct disk_config {
     int compression;           // enum disk_compression of snapshots written
     int64_t fsync_warn_ms;     // fsync.warningthresholdms
     size_t bytes_max;          // longest string or buffer
+    bool member;               // of an ensemble: epoch files, and the tail of disk/sync.h
 };
 
 enum disk_compression { DISK_PLAIN, DISK_GZIP, DISK_SNAPPY };

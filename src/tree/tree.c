@@ -80,6 +80,26 @@ void tree_free(struct tree **t)
     }
 }
 
+// Indexes point to the slabs beside them.
+static void point_home(struct tree *t)
+{
+    t->names.slab = &t->nodes;
+    t->owners.by_node.slab = &t->owners.items;
+    t->owners.by_key.slab = &t->owners.lists;
+    t->quotas.by_path.slab = &t->quotas.slab;
+}
+
+void tree_swap(struct tree *a, struct tree *b)
+{
+    must(!tree_walk_active(a));
+    must(!tree_walk_active(b));
+    struct tree was = *a;
+    *a = *b;
+    *b = was;
+    point_home(a);
+    point_home(b);
+}
+
 void tree_empty(struct tree *t)
 {
     fini(t);

@@ -35,6 +35,9 @@ struct tree;
 struct tree *tree_new(const struct tree_config *cfg,
                       const struct logger *log); // the fresh tree, zxid 0
 void tree_free(struct tree **t);
+// The contents change places, the pointers stay good for whoever holds them; handles of nodes, of
+// sessions and slices do not. No walk may be in progress in either.
+void tree_swap(struct tree *a, struct tree *b);
 
 const struct tree_config *tree_config(const struct tree *t);
 int64_t tree_zxid(const struct tree *t); // last applied

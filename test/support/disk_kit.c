@@ -137,6 +137,20 @@ static void apply_logged(struct dkit *k, int64_t zxid)
     must(tree_zxid(k->tree) == zxid);
 }
 
+// As a server would: the disk's new tree is the tree from here on.
+static void take_tree(struct dkit *k, const struct disk_event *ev)
+{
+    must(tree_zxid(ev->answer->tree) == ev->zxid);
+    struct tree *made = ev->answer->tree;
+    tree_swap(k->tree, made);
+    tree_free(&made);
+    drop_entries(k, k->entries_n);
+    k->appended = k->logged = ev->zxid;
+    k->replaced++;
+    k->tail_n = ev->answer->entries_n;
+    k->tail_first = k->tail_n ? ev->answer->entries[0].zxid : -1;
+}
+
 static void on_event(struct dkit *k, const struct disk_event *ev)
 {
     switch (ev->type) {
@@ -158,6 +172,20 @@ static void on_event(struct dkit *k, const struct disk_event *ev)
     case DISK_SNAPPED:
         k->snapped++;
         break;
+    case DISK_EPOCH_SAVED:
+        k->saved = ev->zxid;
+        break;
+    case DISK_TRUNCATED:
+    case DISK_INSTALLED:
+        take_tree(k, ev);
+        break;
+    case DISK_SYNC_FAILED:
+        k->sync_failed++;
+        break;
+    case DISK_OFFER:
+    case DISK_HISTORY:
+    case DISK_STREAM:
+        break; // of whoever asks
     }
 }
 

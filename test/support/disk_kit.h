@@ -5,6 +5,7 @@
 #pragma once
 
 #include "disk/disk.h"
+#include "disk/sync.h"
 #include "test/support/fake_env.h"
 
 #define DKIT_DIR "/data"
@@ -19,6 +20,10 @@ struct dkit {
     size_t entries_n, entries_cap;
     int64_t appended, logged;         // zxids
     int full, space, broken, snapped; // events so far
+    int64_t saved;                    // epoch of the last DISK_EPOCH_SAVED
+    int replaced, sync_failed;        // trees taken from the disk; DISK_SYNC_FAILED
+    size_t tail_n;                    // entries that came with the last of those trees
+    int64_t tail_first;               // zxid of the first of them; -1: none
     int64_t wait_ms;                  // what the last disk_turn wanted
 };
 
