@@ -36,6 +36,7 @@ struct ask {
 
     enum ask_state state;
     int64_t sent_ns, sent_zxid; // when, and what the server had applied then
+    int64_t after_zxid;         // the newest write that anybody had an answer to then
     bool full_then;             // the disk had a limit at some time between request and reply
 
     bool decided; // the model has executed it, at zxid

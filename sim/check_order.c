@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Replies: in the order of the requests, with zxids that never go back, never run ahead of what the
-// server has applied, and never lag behind what it had applied when the request was sent (one
-// server answers, so it cannot have forgotten). What a reply says must be what the model says at
-// its zxid.
+// Replies: in the order of the requests, with zxids that never go back, whichever server answers,
+// never run ahead of what has been committed, and never lag behind what this server had applied
+// when the request was sent. A sync's answer knows every write that had been answered, to anybody,
+// when it was asked. What a reply says must be what the model says at its zxid.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "sim/host.h"
 #include "sim/world.h"
 #include "wire/jute.h"
+#include "zab/zab_role.h"
 
 enum { RECENT_S = 10 };
 
@@ -111,6 +112,8 @@ static void check_write(struct client *c, struct ask *q, const struct reply_head
     } else if (h->err != q->err) {
         fail_reply(c, q, "the error", h->err, q->err);
     } else {
+        struct check_tree *check = c->w->check;
+        check->answered = q->zxid > check->answered ? q->zxid : check->answered;
         compare_body(c, q, body, q->err ? SLICE_LIT("") : q->body);
     }
 }
@@ -136,12 +139,16 @@ static void check_read(struct client *c, struct ask *q, const struct reply_heade
 
 static void check_zxid(struct client *c, const struct ask *q, int64_t zxid)
 {
+    check_tree_told(c->w->check, c->w->hosts[c->host], zxid);
     if (zxid < c->last_zxid) {
         fail_reply(c, q, "it goes back in time: the zxid", zxid, c->last_zxid);
-    } else if (zxid > c->w->check->model->zxid) {
+    } else if (zxid > c->w->check->model->zxid && zxid_counter(zxid)) {
         fail_reply(c, q, "nobody applied it: the zxid", zxid, c->w->check->model->zxid);
     } else if (zxid < q->sent_zxid) {
         fail_reply(c, q, "it is older than the request: the zxid", zxid, q->sent_zxid);
+    } else if (q->type == OP_SYNC && zxid < q->after_zxid) {
+        fail_reply(c, q, "a write was answered before this was asked: the zxid", zxid,
+                   q->after_zxid);
     }
     c->last_zxid = zxid;
 }
@@ -191,6 +198,7 @@ static void on_notification(struct client *c, const struct reply_header *h, stru
     }
     w->fig.notifications++;
     if (h->zxid != -1) {
+        check_tree_told(w->check, w->hosts[c->host], h->zxid);
         if (h->zxid < c->last_zxid || h->zxid > w->check->model->zxid) {
             report_fail(&w->report,
                         "client %u gets a notification of 0x%" PRIx64 " after 0x%" PRIx64, c->index,

@@ -2,12 +2,8 @@
 #include "sim/check_tree.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
-#include "disk/logfile.h"
 #include "node/node.h"
 #include "sim/client.h"
 #include "sim/host.h"
@@ -15,7 +11,7 @@
 #include "tree/tree.h"
 #include "wire/txn.h"
 
-enum { COMPARE_EVERY = 400, PATH_LEN = 128 };
+enum { COMPARE_EVERY = 400, EQUAL_MS = 2000, QUIET_S = 8 };
 
 struct check_tree *check_tree_new(void)
 {
@@ -30,7 +26,7 @@ void check_tree_free(struct check_tree **cp)
     *cp = NULL;
     model_free(&c->model);
     arena_fini(&c->arena);
-    mem_free(c->sums);
+    history_fini(&c->history);
     mem_free(c);
 }
 
@@ -48,9 +44,27 @@ static void on_create_session(struct check_tree *c, struct world *w, const struc
         (struct model_session){.id = t->hdr.client_id,
                                .created = t->hdr.zxid,
                                .timeout_ms = t->body.create_session.timeout_ms,
+                               .heard_host = UINT32_MAX,
                                .heard_ns = hosts_awake_ns(w)};
     m->zxid = t->hdr.zxid;
     w->fig.sessions++;
+}
+
+// What a learner hears reaches the leader with the next ping, or never, if the learner goes first
+// or is cut off, which either may notice a sync limit later.
+static int64_t expiry_slack_ns(const struct world *w, const struct model_session *s)
+{
+    const struct host *leader = trail_leader(w);
+    if (w->hosts_n == 1 || (leader && leader->index == s->heard_host)) {
+        return 0;
+    }
+    const struct host *h = s->heard_host < w->hosts_n ? w->hosts[s->heard_host] : NULL;
+    if (!h || !h->trail.serving || h->trail.since_ns > s->heard_ns) {
+        return INT64_MAX / 2;
+    }
+    bool quiet = w->phase == PHASE_CALM && w->now_ns - w->faults.healed_ns > QUIET_S * SIM_S;
+    int64_t ticks = quiet ? 2 : h->cfg.sync_limit + 2;
+    return ticks * h->cfg.tick_ms * SIM_MS;
 }
 
 static void on_expiry(struct check_tree *c, struct world *w, const struct txn *t)
@@ -61,7 +75,7 @@ static void on_expiry(struct check_tree *c, struct world *w, const struct txn *t
                     t->hdr.client_id);
         return;
     }
-    int64_t silence = hosts_awake_ns(w) - s->heard_ns;
+    int64_t silence = hosts_awake_ns(w) - s->heard_ns + expiry_slack_ns(w, s);
     silence = silence > s->gap_ns ? silence : s->gap_ns;
     if (silence < s->timeout_ms * SIM_MS) {
         report_fail(&w->report,
@@ -70,6 +84,12 @@ static void on_expiry(struct check_tree *c, struct world *w, const struct txn *t
                     s->id, silence / SIM_MS, s->timeout_ms);
     }
     decide_close(c->model, s->id, t->hdr.zxid);
+}
+
+// A request that is still on its way when its client has gone to another server.
+static bool may_have_moved(const struct world *w, const struct ask *q)
+{
+    return w->hosts_n > 1 && q->state == ASK_LOST && !q->decided;
 }
 
 static void on_request(struct check_tree *c, struct world *w, const struct txn *t)
@@ -85,6 +105,20 @@ static void on_request(struct check_tree *c, struct world *w, const struct txn *
                         "the log has a request nobody made: session 0x%" PRIx64 " cxid %d type %d",
                         t->hdr.client_id, t->hdr.cxid, t->hdr.type);
         }
+        return;
+    }
+    if (t->hdr.type == OP_ERROR && t->body.error.err == ZK_SESSIONMOVED && may_have_moved(w, q)) {
+        q->decided = true; // its session lives on elsewhere; it has no effect
+        q->zxid = t->hdr.zxid;
+        q->err = ZK_SESSIONMOVED;
+        c->model->zxid = t->hdr.zxid;
+        return;
+    }
+    if (t->hdr.zxid <= q->after_zxid) {
+        report_fail(&w->report,
+                    "request %d of session 0x%" PRIx64 " is executed at 0x%" PRIx64
+                    ", and was sent after the answer to 0x%" PRIx64,
+                    q->xid, s->id, t->hdr.zxid, q->after_zxid);
         return;
     }
     if (q->decided || q->refused || q->xid <= s->last_xid) {
@@ -104,17 +138,12 @@ static void on_request(struct check_tree *c, struct world *w, const struct txn *
     }
 }
 
-static void on_record(struct check_tree *c, struct world *w, struct slice entry)
+void check_tree_record(struct check_tree *c, struct world *w, struct slice entry)
 {
     struct txn t;
     enum err e = txn_decode(entry, SIZE_MAX, &c->arena, &t);
     if (e) {
         report_fail(&w->report, "a log record does not decode: %s", err_text(e));
-        return;
-    }
-    if (t.hdr.zxid != c->model->zxid + 1) {
-        report_fail(&w->report, "zxid 0x%" PRIx64 " follows 0x%" PRIx64 " in the log", t.hdr.zxid,
-                    c->model->zxid);
         return;
     }
     struct buf text = {0};
@@ -136,130 +165,70 @@ static void on_record(struct check_tree *c, struct world *w, struct slice entry)
     arena_reset(&c->arena);
 }
 
-// ---- following the log -----------------------------------------------------------------------
-
-struct search {
-    uint64_t at_most, best;
-};
-
-static void consider(void *ctx, const char *name, uint64_t size)
-{
-    struct search *s = ctx;
-    char *end;
-    (void)size;
-    if (strncmp(name, "log.", 4) != 0) {
-        return;
-    }
-    uint64_t z = strtoull(name + 4, &end, 16);
-    if (*end == 0 && end != name + 4 && z <= s->at_most && z > s->best) {
-        s->best = z;
-    }
-}
-
-static struct slice log_bytes(struct host *h, uint64_t name)
-{
-    char path[PATH_LEN];
-    snprintf(path, sizeof(path), "%s/version-2/log.%" PRIx64, h->cfg.data_log_dir, name);
-    return crashdisk_peek(h->disk, path);
-}
-
-static uint64_t newest_log(struct host *h, uint64_t at_most)
-{
-    char dir[PATH_LEN];
-    snprintf(dir, sizeof(dir), "%s/version-2", h->cfg.data_log_dir);
-    struct search s = {at_most, 0};
-    crashdisk_each(h->disk, dir, consider, &s);
-    return s.best;
-}
-
-// The next record of the log, wherever it is; false: there is none.
-static bool next_record(struct check_tree *c, struct host *h, struct slice *entry)
-{
-    for (int tries = 0; tries < 2; tries++) {
-        struct slice bytes = c->file ? log_bytes(h, c->file) : SLICE_NULL;
-        size_t used;
-        if (bytes.n > c->off && c->off >= LOGFILE_HEADER_LEN &&
-            logfile_next(slice_skip(bytes, c->off), SIZE_MAX / 2, entry, &used) == LOGFILE_RECORD) {
-            c->off += used;
-            return true;
-        }
-        uint64_t best = newest_log(h, (uint64_t)c->model->zxid + 1);
-        if (best == c->file) {
-            return false;
-        }
-        c->file = best;
-        c->off = LOGFILE_HEADER_LEN;
-    }
-    return false;
-}
-
-// A record is the same whenever it is read again.
-static void check_sum(struct check_tree *c, struct world *w, int64_t zxid, struct slice entry)
-{
-    mem_grow((void **)&c->sums, &c->sums_cap, (size_t)zxid + 1, sizeof(*c->sums));
-    uint32_t sum = hash_crc32(HASH_CRC_INIT, entry);
-    if (zxid > c->model->zxid) {
-        c->sums[zxid] = sum;
-    } else if (c->sums[zxid] != sum) {
-        report_fail(&w->report, "record 0x%" PRIx64 " of the log is not what it was", zxid);
-    }
-}
-
-static void follow(struct check_tree *c, struct host *h, int64_t to)
-{
-    struct world *w = h->w;
-    while (c->model->zxid < to && !w->report.failed) {
-        struct slice entry;
-        struct txn_header hdr;
-        if (!next_record(c, h, &entry) || txn_decode_header(entry, &hdr) != ERR_OK) {
-            report_fail(&w->report,
-                        "host %u has applied 0x%" PRIx64 ", and its log ends at 0x%" PRIx64,
-                        h->index, to, c->model->zxid);
-            return;
-        }
-        check_sum(c, w, hdr.zxid, entry);
-        if (hdr.zxid > c->model->zxid) {
-            on_record(c, w, entry);
-        }
-    }
-}
+// ---- from the hosts --------------------------------------------------------------------------
 
 void check_tree_follow(struct check_tree *c, struct host *h)
 {
-    int64_t to = tree_zxid(node_tree(h->node));
-    if (to > c->model->zxid) {
-        follow(c, h, to);
-    }
-    if (++c->follows % COMPARE_EVERY == 0) {
+    trail_follow(h);
+    if (h->trail.serving && ++c->follows % COMPARE_EVERY == 0) {
         check_tree_compare(c, h);
     }
 }
 
 void check_tree_boot(struct check_tree *c, struct host *h)
 {
-    struct world *w = h->w;
-    int64_t to = tree_zxid(node_tree(h->node));
-    if (to < c->model->zxid) {
-        report_fail(&w->report,
-                    "host %u recovered up to 0x%" PRIx64 ", but 0x%" PRIx64 " had been applied",
-                    h->index, to, c->model->zxid);
-        return;
+    trail_follow(h);
+    if (h->trail.serving && !h->w->report.failed) {
+        check_tree_compare(c, h);
     }
-    c->file = 0;
-    follow(c, h, to);
-    check_tree_compare(c, h);
+}
+
+// Its sessions have their full time from now on: nobody could reach this leader before.
+void check_tree_lead(struct check_tree *c, struct host *h)
+{
     for (size_t i = 0; i < c->model->sessions_n; i++) {
-        c->model->sessions[i].heard_ns = hosts_awake_ns(w);
+        c->model->sessions[i].heard_ns = hosts_awake_ns(h->w);
+        c->model->sessions[i].heard_host = h->index;
         c->model->sessions[i].gap_ns = 0;
     }
 }
 
-void check_tree_heard(struct check_tree *c, struct world *w, int64_t session)
+void check_tree_heard(struct check_tree *c, struct host *h, int64_t session)
 {
     struct model_session *s = session ? model_session(c->model, session) : NULL;
     if (s) {
-        int64_t awake = hosts_awake_ns(w), gap = awake - s->heard_ns;
+        int64_t awake = hosts_awake_ns(h->w), gap = awake - s->heard_ns;
         s->gap_ns = gap > s->gap_ns ? gap : s->gap_ns;
         s->heard_ns = awake;
+        s->heard_host = h->index;
+    }
+}
+
+void check_tree_told(struct check_tree *c, struct host *h, int64_t zxid)
+{
+    (void)c;
+    trail_claim(h, zxid);
+}
+
+void check_tree_equal(struct check_tree *c, struct world *w)
+{
+    struct host *leader = trail_leader(w);
+    if (!leader) {
+        report_fail(&w->report, "there is no leader, and nothing is wrong any more");
+        return;
+    }
+    for (uint32_t i = 0; i < w->hosts_n && !w->report.failed; i++) {
+        struct host *h = w->hosts[i];
+        const struct history_entry *e = &c->history.v[h->trail.at];
+        if (!h->node || !h->trail.serving) {
+            report_fail(&w->report, "host %u does not serve, and nothing is wrong any more", i);
+        } else if (h->trail.at < c->history.n && e->seen_ns + EQUAL_MS * SIM_MS < w->now_ns) {
+            report_fail(&w->report,
+                        "host %u is at 0x%" PRIx64 ", 0x%" PRIx64 " was applied elsewhere %" PRId64
+                        " ms ago, and nothing is wrong any more",
+                        i, h->trail.zxid, e->zxid, (w->now_ns - e->seen_ns) / SIM_MS);
+        } else {
+            check_tree_compare(c, h);
+        }
     }
 }

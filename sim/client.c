@@ -188,7 +188,7 @@ void client_on_connected(struct client *c, uint32_t link)
         jute_put_bool(&b, false);
     }
     be32_put(b.p, (uint32_t)b.n - 4);
-    c->hello_zxid = c->w->check->model->zxid;
+    c->hello_zxid = c->w->hosts[c->host]->trail.zxid;
     report_line(&c->w->report, "client %u: hello, session 0x%" PRIx64 " seen 0x%" PRIx64, c->index,
                 (uint64_t)c->session, (uint64_t)c->last_zxid);
     net_client_send(c->w, link, buf_slice(&b));
@@ -340,7 +340,8 @@ void client_send(struct client *c, struct ask *q)
     q->session = c->session;
     q->who = c->who;
     q->sent_ns = w->now_ns;
-    q->sent_zxid = w->check->model->zxid;
+    q->sent_zxid = w->hosts[c->host]->trail.zxid;
+    q->after_zxid = w->check->answered;
     for (int32_t i = 0; i < q->parts_n; i++) {
         q->parts[i].who = q->who;
         q->parts[i].session = q->session;

@@ -23,6 +23,7 @@ struct client {
     struct arena arena;
 
     uint32_t link;
+    uint32_t host; // it is connected to, or was last
     int64_t state_since_ns, last_sent_ns, live_since_ns;
     struct buf in;
 

@@ -124,6 +124,9 @@ void host_pause(struct host *h, int64_t for_ns)
 int64_t hosts_awake_ns(const struct world *w)
 {
     int64_t awake = w->now_ns;
+    if (w->hosts_n > 1) {
+        return awake; // one server's pause is no pause of the others
+    }
     for (uint32_t i = 0; i < w->hosts_n; i++) {
         awake -= w->hosts[i]->paused_total_ns;
     }
@@ -339,6 +342,7 @@ void host_down(struct host *h, bool power)
     finish_jobs(h);
     host_net_down(h, power);
     node_free(&h->node);
+    trail_end(h);
     crashdisk_down(h->disk, power);
     for (int lane = 0; lane < ENV_LANES; lane++) {
         h->lanes[lane] = (struct lane){0};

@@ -17,6 +17,7 @@
 #include "sim/clock.h"
 #include "sim/crashdisk.h"
 #include "sim/net.h"
+#include "sim/trail.h"
 
 enum {
     CONNS_MAX = 256,
@@ -110,6 +111,7 @@ struct host {
     bool rotten;         // a snapshot was spoiled
     bool full_now;       // its disk has a limit
     int64_t full_end_ns; // when the last limit was lifted
+    struct trail trail;  // what it serves, beside the committed history
     struct buf scratch;
     uint64_t turns;
 };

@@ -283,7 +283,7 @@ static void read_link(struct host *h, const struct inbox_item *it)
         net_read(h->w, it->link, it->side, &h->scratch);
         ev.data = buf_slice(&h->scratch);
         if (!peer->is_host) {
-            check_tree_heard(h->w->check, h->w, client_session(h->w->clients[peer->who], it->link));
+            check_tree_heard(h->w->check, h, client_session(h->w->clients[peer->who], it->link));
         }
         node_step(h->node, &ev);
     } else if (e->eof) {

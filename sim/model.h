@@ -43,6 +43,7 @@ struct model_session {
     int32_t timeout_ms;
     int32_t last_xid;         // executed
     int64_t heard_ns, gap_ns; // longest silence, in time the server ran
+    uint32_t heard_host;      // where it was heard
     bool said_dead;           // a client was told that it does not exist
 };
 

@@ -35,7 +35,7 @@ struct options {
 };
 
 struct figures {
-    uint64_t steps, turns, requests, replies, notifications, sessions, boots, commits;
+    uint64_t steps, turns, requests, replies, notifications, sessions, boots, commits, leaders;
     uint64_t faults[FAULTS];
     int64_t sim_ns;
 };

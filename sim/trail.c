@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/trail.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "disk/logfile.h"
+#include "node/node.h"
+#include "sim/check_tree.h"
+#include "sim/host.h"
+#include "sim/view.h"
+#include "sim/world.h"
+#include "tree/tree.h"
+#include "wire/txn.h"
+#include "zab/zab_role.h"
+
+enum { PATH_LEN = 128 };
+
+// ---- log files -------------------------------------------------------------------------------
+
+struct search {
+    uint64_t limit;
+    bool above; // the lowest name above the limit, else the highest up to it
+    uint64_t best;
+};
+
+static void consider(void *ctx, const char *name, uint64_t size)
+{
+    struct search *s = ctx;
+    char *end;
+    (void)size;
+    if (strncmp(name, "log.", 4) != 0) {
+        return;
+    }
+    uint64_t z = strtoull(name + 4, &end, 16);
+    if (*end != 0 || end == name + 4 || (z > s->limit) != s->above) {
+        return;
+    }
+    if (s->best == 0 || (s->above ? z < s->best : z > s->best)) {
+        s->best = z;
+    }
+}
+
+static uint64_t find_log(struct host *h, uint64_t limit, bool above)
+{
+    char dir[PATH_LEN];
+    struct search s = {limit, above, 0};
+    snprintf(dir, sizeof(dir), "%s/version-2", h->cfg.data_log_dir);
+    crashdisk_each(h->disk, dir, consider, &s);
+    return s.best;
+}
+
+static struct slice log_bytes(struct host *h, uint64_t name)
+{
+    char path[PATH_LEN];
+    snprintf(path, sizeof(path), "%s/version-2/log.%" PRIx64, h->cfg.data_log_dir, name);
+    return crashdisk_peek(h->disk, path);
+}
+
+// The next record of the host's log; false: there is none.
+static bool next_record(struct host *h, struct slice *entry)
+{
+    struct trail *t = &h->trail;
+    for (;;) {
+        struct slice bytes = t->file ? log_bytes(h, t->file) : SLICE_NULL;
+        size_t used;
+        if (bytes.n > t->off &&
+            logfile_next(slice_skip(bytes, t->off), SIZE_MAX / 2, entry, &used) == LOGFILE_RECORD) {
+            t->off += used;
+            return true;
+        }
+        uint64_t next = find_log(h, t->file, true);
+        if (!next) {
+            return false;
+        }
+        t->file = next;
+        t->off = LOGFILE_HEADER_LEN;
+    }
+}
+
+// ---- the history -----------------------------------------------------------------------------
+
+static struct history_entry describe(struct host *h, struct slice record, int64_t zxid)
+{
+    struct arena a = {0};
+    struct txn t;
+    struct history_entry e = {zxid, history_sum(record), false, 0, h->w->now_ns, h->index};
+    if (txn_decode(record, SIZE_MAX, &a, &t) == ERR_OK && t.has_digest) {
+        e.has_digest = true;
+        e.digest = (uint64_t)t.digest.digest;
+    }
+    arena_fini(&a);
+    return e;
+}
+
+// A record that the host counts as applied: the history has it, or it is the next one there.
+static void on_record(struct host *h, struct slice record, int64_t zxid)
+{
+    struct world *w = h->w;
+    struct history *all = &w->check->history;
+    int64_t end = history_end(all);
+    if (zxid <= end) {
+        size_t n = history_count(all, zxid);
+        if (n == 0 || all->v[n - 1].zxid != zxid) {
+            report_fail(&w->report, "host %u has 0x%" PRIx64 " in its log, which never committed",
+                        h->index, zxid);
+        } else if (all->v[n - 1].sum != history_sum(record)) {
+            report_fail(&w->report, "host %u has another 0x%" PRIx64 " in its log than host %u had",
+                        h->index, zxid, all->v[n - 1].host);
+        }
+        return;
+    }
+    if (!zxid_follows(end, zxid)) {
+        report_fail(&w->report, "host %u: zxid 0x%" PRIx64 " follows 0x%" PRIx64, h->index, zxid,
+                    end);
+        return;
+    }
+    history_add(all, describe(h, record, zxid));
+    check_tree_record(w->check, w, record);
+}
+
+// Reads the log up to the given zxid.
+static void read_up_to(struct host *h, int64_t to)
+{
+    struct history *all = &h->w->check->history;
+    while (!h->w->report.failed) {
+        struct trail was = h->trail;
+        struct slice record;
+        struct txn_header hdr;
+        bool more = next_record(h, &record);
+        if (more && txn_decode_header(record, &hdr) == ERR_OK && hdr.zxid <= to) {
+            on_record(h, record, hdr.zxid);
+            continue;
+        }
+        if (more) {
+            h->trail = was; // not yet
+        }
+        break;
+    }
+    if (history_end(all) < to && zxid_counter(to) && !h->w->report.failed) {
+        report_fail(&h->w->report,
+                    "host %u has applied 0x%" PRIx64 ", and its log ends at 0x%" PRIx64, h->index,
+                    to, history_end(all));
+    }
+}
+
+// ---- one host --------------------------------------------------------------------------------
+
+static void begin_to_lead(struct host *h, const struct view *v, int64_t to)
+{
+    struct world *w = h->w;
+    struct check_tree *c = w->check;
+    report_line(&w->report, "host %u leads epoch %" PRId64 " from 0x%" PRIx64, h->index, v->epoch,
+                to);
+    w->fig.leaders++;
+    if (to < history_end(&c->history)) {
+        report_fail(&w->report,
+                    "host %u begins to serve at 0x%" PRIx64 ", but 0x%" PRIx64 " had been applied",
+                    h->index, to, history_end(&c->history));
+    }
+    if (w->hosts_n > 1 && v->epoch <= c->epoch) {
+        report_fail(&w->report, "host %u leads epoch %" PRId64 ", and host %u led %" PRId64,
+                    h->index, v->epoch, c->epoch_leader, c->epoch);
+    }
+    c->epoch = v->epoch;
+    c->epoch_leader = h->index;
+}
+
+// A server that serves anew: it may have got its log from anywhere, so its newest file is read from
+// the start.
+static void begin_to_serve(struct host *h, const struct view *v, int64_t to)
+{
+    struct trail *t = &h->trail;
+    int64_t end = history_end(&h->w->check->history);
+    uint64_t file = find_log(h, (uint64_t)(to < end ? to : end), false);
+    *t = (struct trail){.serving = true,
+                        .leading = v->leading,
+                        .file = file,
+                        .off = LOGFILE_HEADER_LEN,
+                        .since_ns = h->w->now_ns};
+    if (v->leading) {
+        begin_to_lead(h, v, to);
+    }
+}
+
+static void check_digest(struct host *h, int64_t to)
+{
+    const struct history *all = &h->w->check->history;
+    size_t n = history_count(all, to);
+    const struct history_entry *e = n ? &all->v[n - 1] : NULL;
+    h->trail.at = n;
+    if (zxid_counter(to) && (!e || e->zxid != to)) {
+        report_fail(&h->w->report, "host %u serves 0x%" PRIx64 ", which never committed", h->index,
+                    to);
+    } else if (e && e->has_digest && e->digest != tree_digest(node_tree(h->node))) {
+        report_fail(&h->w->report, "host %u has another tree at 0x%" PRIx64 " than the log says",
+                    h->index, to);
+    }
+}
+
+void trail_follow(struct host *h)
+{
+    struct view v = view_of(h);
+    struct trail *t = &h->trail;
+    int64_t to = tree_zxid(node_tree(h->node));
+    if (!v.serving) {
+        t->serving = t->leading = false;
+        return;
+    }
+    bool anew = !t->serving || t->leading != v.leading;
+    if (anew) {
+        begin_to_serve(h, &v, to);
+    } else if (to == t->zxid) {
+        return;
+    } else if (to < t->zxid) {
+        report_fail(&h->w->report, "host %u goes back from 0x%" PRIx64 " to 0x%" PRIx64, h->index,
+                    t->zxid, to);
+    }
+    read_up_to(h, to);
+    if (!h->w->report.failed) {
+        check_digest(h, to);
+    }
+    t->zxid = to;
+    if (anew && v.leading) {
+        check_tree_lead(h->w->check, h);
+    }
+}
+
+void trail_end(struct host *h)
+{
+    h->trail = (struct trail){.zxid = h->trail.zxid, .at = h->trail.at};
+}
+
+void trail_claim(struct host *h, int64_t zxid)
+{
+    struct history *all = &h->w->check->history;
+    if (zxid <= history_end(all) || !zxid_counter(zxid) || h->w->hosts_n == 1) {
+        return;
+    }
+    struct trail was = h->trail;
+    h->trail.file = find_log(h, (uint64_t)history_end(all), false);
+    h->trail.off = LOGFILE_HEADER_LEN;
+    read_up_to(h, zxid);
+    h->trail = was;
+}
+
+struct host *trail_leader(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->hosts_n; i++) {
+        const struct trail *t = &w->hosts[i]->trail;
+        if (t->serving && t->leading && w->check->epoch_leader == i) {
+            return w->hosts[i];
+        }
+    }
+    return NULL;
+}
