@@ -7,13 +7,14 @@ enum { COUNTER_LAST = 0xfffffffe }; // the next one ends the epoch
 
 struct leader *leader_new(const struct role_settings *s, struct history *h)
 {
-    must(s->current_epoch <= s->accepted_epoch);
-    must(zxid_epoch(s->last_zxid) <= s->current_epoch);
-    must(!h->n || history_max(h) == s->last_zxid);
+    must(s->alone || s->current_epoch <= s->accepted_epoch);
+    must(s->alone || zxid_epoch(s->last_zxid) <= s->current_epoch);
+    must(s->alone || !h->n || history_max(h) == s->last_zxid);
     struct leader *l = mem_zalloc(sizeof(*l));
     l->s = *s;
-    l->history = h;
-    quorum_init(&l->quorum, s->committed, s->last_seen);
+    l->history = s->alone ? NULL : h;
+    l->designated = s->sid;
+    leader_members_init(l, s->alone ? NULL : s->last_seen);
     epoch_init(&l->epoch, s->committed, s->sid, s->current_epoch, s->last_zxid);
     proposals_init(&l->proposals, s->last_zxid);
     return l;
@@ -22,9 +23,13 @@ struct leader *leader_new(const struct role_settings *s, struct history *h)
 void leader_free(struct leader **l)
 {
     if (*l) {
-        history_pin((*l)->history, INT64_MAX);
+        if ((*l)->history) {
+            history_pin((*l)->history, INT64_MAX);
+        }
         proposals_fini(&(*l)->proposals);
+        leader_members_fini(*l);
         acts_fini(&(*l)->acts);
+        mem_free((*l)->activated);
         mem_free((*l)->peers);
         mem_free((*l)->syncs);
         mem_free(*l);
@@ -41,14 +46,20 @@ void leader_step_down(struct leader *l, const char *why)
 {
     if (l->phase != LEADER_OVER) {
         l->phase = LEADER_OVER;
+        l->pin_stale = true;
         acts_add(&l->acts, (struct role_action){.type = ROLE_STEP_DOWN, .why = why});
     }
 }
 
 static struct peer *find(struct leader *l, int64_t sid)
 {
+    uint32_t *hint = &l->hints[(uint64_t)sid % LEADER_HINTS];
+    if (*hint < l->peers_n && l->peers[*hint].sid == sid) {
+        return &l->peers[*hint];
+    }
     for (size_t i = 0; i < l->peers_n; i++) {
         if (l->peers[i].sid == sid) {
+            *hint = (uint32_t)i;
             return &l->peers[i];
         }
     }
@@ -59,12 +70,14 @@ static struct peer *find(struct leader *l, int64_t sid)
 static void forget(struct leader *l, struct peer *p)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < l->syncs_n; i++) {
+    for (size_t i = l->syncs_at; i < l->syncs_n; i++) {
         if (l->syncs[i].sid != p->sid) {
             l->syncs[kept++] = l->syncs[i];
         }
     }
+    l->syncs_at = 0;
     l->syncs_n = kept;
+    l->pin_stale |= p->phase == PEER_SYNCING;
     *p = l->peers[--l->peers_n];
 }
 
@@ -159,6 +172,26 @@ static void on_ack_epoch(struct leader *l, struct peer *p, const struct zab_pack
 
 // ---- becoming live ------------------------------------------------------------------------------
 
+static bool is_activation(const struct leader *l, int64_t zxid)
+{
+    bool is = false;
+    for (size_t i = 0; i < l->activated_n; i++) {
+        is |= l->activated[i] == zxid;
+    }
+    return is;
+}
+
+static void send_commit(struct leader *l, struct peer *p, int64_t zxid)
+{
+    struct zab_packet k = {.type = QPACKET_COMMIT, .zxid = zxid};
+    if (is_activation(l, zxid)) {
+        k.type = QPACKET_COMMITANDACTIVATE;
+        k.designated = l->designated;
+    }
+    acts_add(&l->acts, (struct role_action){.type = ROLE_SEND, .sid = p->sid, .packet = k});
+    p->commit_sent = zxid;
+}
+
 // The COMMITs it was not sent while it had no UPTODATE, right behind it.
 static void make_live(struct leader *l, struct peer *p)
 {
@@ -170,7 +203,7 @@ static void make_live(struct leader *l, struct peer *p)
     int64_t first = zxid_of_epoch(l->epoch.epoch) + 1;
     first = p->commit_sent >= first ? p->commit_sent + 1 : first;
     for (int64_t z = first; z <= l->proposals.committed && !p->observer; z++) {
-        acts_send(&l->acts, p->sid, QPACKET_COMMIT, z);
+        send_commit(l, p, z);
     }
     p->commit_sent = l->proposals.committed;
 }
@@ -183,14 +216,18 @@ static void serve_if_acked(struct leader *l)
     l->phase = LEADER_BROADCAST;
     l->proposals.last_proposed = zxid_of_epoch(l->epoch.epoch);
     l->next_look = leader_limit(l, 1);
+    leader_members_serve(l);
     acts_add(&l->acts, (struct role_action){.type = ROLE_SERVE, .epoch = l->epoch.epoch});
     for_peers(l, make_live);
 }
 
-static void on_epoch_saved(struct leader *l, int64_t epoch)
+static void on_epoch_saved(struct leader *l, const struct role_event *ev)
 {
-    must(epoch == l->epoch.epoch);
+    must(ev->epoch == l->epoch.epoch);
     if (l->phase == LEADER_ACCEPTING) {
+        if (ev->members) {
+            leader_members_seen(l, ev->members);
+        }
         l->phase = LEADER_PROMISES;
         l->deadline = leader_limit(l, l->s.init_limit);
         for_peers(l, tell_epoch);
@@ -231,12 +268,15 @@ static void on_propose(struct leader *l, const struct role_event *ev)
 {
     must(l->phase == LEADER_BROADCAST);
     must(ev->zxid == leader_next_zxid(l));
-    if (zxid_counter(ev->zxid) > COUNTER_LAST) {
+    if (zxid_counter(ev->zxid) > COUNTER_LAST && !l->s.alone) {
         leader_step_down(l, "this epoch has no zxid left");
         return;
     }
+    if (ev->members) {
+        leader_members_propose(l, ev->members, ev->zxid);
+    }
     struct zab_entry e = {ev->zxid, ev->txn};
-    proposals_put(&l->proposals, e.zxid, e.txn);
+    proposals_put(&l->proposals, e.zxid, e.txn, &l->quorum);
     for (size_t i = 0; i < l->peers_n; i++) {
         struct peer *p = &l->peers[i];
         if (p->phase >= PEER_OFFERED && !p->observer) {
@@ -252,18 +292,27 @@ static void on_propose(struct leader *l, const struct role_event *ev)
 
 static void answer_syncs(struct leader *l)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < l->syncs_n; i++) {
-        struct pending_sync *s = &l->syncs[i];
-        if (s->zxid > l->proposals.committed) {
-            l->syncs[kept++] = *s;
-        } else if (s->sid == l->s.sid) {
-            acts_add(&l->acts, (struct role_action){.type = ROLE_SYNCED, .tag = s->tag});
+    while (l->syncs_at < l->syncs_n && l->syncs[l->syncs_at].zxid <= l->proposals.committed) {
+        const struct pending_sync *s = &l->syncs[l->syncs_at++];
+        if (s->sid == l->s.sid) {
+            acts_add(&l->acts, (struct role_action){.type = ROLE_SYNCED,
+                                                    .zxid = l->proposals.committed,
+                                                    .tag = s->tag});
         } else {
             acts_send(&l->acts, s->sid, QPACKET_SYNC, 0);
         }
     }
-    l->syncs_n = kept;
+    if (l->syncs_at == l->syncs_n) {
+        l->syncs_at = l->syncs_n = 0;
+    }
+}
+
+static void inform(struct leader *l, struct peer *p, const struct zab_entry *e)
+{
+    enum qpacket_type type = is_activation(l, e->zxid) ? QPACKET_INFORMANDACTIVATE : QPACKET_INFORM;
+    acts_send_txn(&l->acts, p->sid, type, e);
+    l->acts.v[l->acts.n - 1].packet.designated = l->designated;
+    p->sent = p->commit_sent = e->zxid;
 }
 
 static void tell_commit(struct leader *l, const struct zab_entry *e)
@@ -271,26 +320,77 @@ static void tell_commit(struct leader *l, const struct zab_entry *e)
     for (size_t i = 0; i < l->peers_n; i++) {
         struct peer *p = &l->peers[i];
         if (p->observer && p->phase >= PEER_OFFERED) {
-            acts_send_txn(&l->acts, p->sid, QPACKET_INFORM, e);
-            p->sent = p->commit_sent = e->zxid;
+            inform(l, p, e);
         } else if (p->phase == PEER_LIVE) {
-            acts_send(&l->acts, p->sid, QPACKET_COMMIT, e->zxid);
-            p->commit_sent = e->zxid;
+            send_commit(l, p, e->zxid);
         }
     }
 }
 
-// Java Leader.tryToCommit. What commits is in the history before a learner can ask for it.
+// Those that nobody waits for any more go: whose COMMITs are held back is between OFFERED and LIVE.
+static void note_activation(struct leader *l, int64_t zxid)
+{
+    int64_t needed = zxid;
+    for (size_t i = 0; i < l->peers_n; i++) {
+        const struct peer *p = &l->peers[i];
+        if (p->phase >= PEER_OFFERED && !p->observer && p->commit_sent < needed) {
+            needed = p->commit_sent;
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < l->activated_n; i++) {
+        if (l->activated[i] > needed) {
+            l->activated[kept++] = l->activated[i];
+        }
+    }
+    mem_grow((void **)&l->activated, &l->activated_cap, kept + 1, sizeof(*l->activated));
+    l->activated[kept] = zxid;
+    l->activated_n = kept + 1;
+}
+
+// Java: Leader.commitAndActivate, informAndActivate.
+static void activate(struct leader *l, const struct proposal *done)
+{
+    leader_members_commit(l, done);
+    note_activation(l, done->zxid);
+    acts_add(&l->acts,
+             (struct role_action){.type = ROLE_ACTIVATE, .zxid = done->zxid, .sid = l->designated});
+}
+
+// Java Leader.tryToCommit. What commits is in the history before a learner can ask for it. Another
+// one's being designated is the end of that, in the middle of a window.
 static void commit_ready(struct leader *l)
 {
     struct proposal done;
-    while (proposals_commit(&l->proposals, &l->quorum, &done)) {
+    while (l->designated == l->s.sid && proposals_commit(&l->proposals, &done)) {
         struct zab_entry e = {done.zxid, done.txn};
         acts_hold(&l->acts, done.txn);
-        history_append(l->history, e.zxid, e.txn);
+        if (l->history) {
+            history_append(l->history, e.zxid, e.txn);
+        }
         acts_add(&l->acts, (struct role_action){.type = ROLE_COMMIT, .zxid = e.zxid, .txn = e.txn});
+        if (e.zxid == l->reconfig) {
+            activate(l, &done);
+        }
         tell_commit(l, &e);
         answer_syncs(l);
+    }
+}
+
+// The own log refused everything above zxid. Alone, no other log can hold it: the proposals are
+// void and their zxids free again.
+static void on_log_full(struct leader *l, int64_t zxid)
+{
+    if (!l->s.alone) {
+        leader_step_down(l, "the log takes no more");
+        return;
+    }
+    proposals_ack_up_to(&l->proposals, l->s.sid, zxid);
+    commit_ready(l);
+    struct proposal p;
+    while (proposals_abort_oldest(&l->proposals, &p)) {
+        acts_hold(&l->acts, p.txn);
+        acts_add(&l->acts, (struct role_action){.type = ROLE_ABORT, .zxid = p.zxid, .txn = p.txn});
     }
 }
 
@@ -300,19 +400,24 @@ static void on_ack(struct leader *l, struct peer *p, int64_t zxid)
 {
     if (p->phase == PEER_OFFERED && zxid == zxid_of_epoch(l->epoch.epoch)) {
         p->phase = PEER_ACKED;
-        quorum_ack(&l->quorum, &l->newleader, p->sid);
-        serve_if_acked(l);
+        if (l->phase == LEADER_SYNC) {
+            quorum_ack(&l->quorum, &l->newleader, p->sid);
+            serve_if_acked(l);
+        }
         make_live(l, p);
     } else if (zxid_counter(zxid) && p->phase >= PEER_OFFERED && l->phase == LEADER_BROADCAST) {
         note_acked(p, zxid);
-        proposals_ack(&l->proposals, &l->quorum, p->sid, zxid);
+        p->acked = zxid;
+        proposals_ack(&l->proposals, p->sid, zxid);
         commit_ready(l);
     }
 }
 
 static void on_sync(struct leader *l, int64_t sid, uint64_t tag)
 {
-    int64_t after = l->proposals.n ? l->proposals.last_proposed : l->proposals.committed;
+    // Alone, whatever anybody was told of is applied.
+    bool waits = l->proposals.n && !l->s.alone;
+    int64_t after = waits ? l->proposals.last_proposed : l->proposals.committed;
     mem_grow((void **)&l->syncs, &l->syncs_cap, l->syncs_n + 1, sizeof(*l->syncs));
     l->syncs[l->syncs_n++] = (struct pending_sync){sid, after, tag};
     answer_syncs(l);
@@ -408,6 +513,12 @@ static void on_tick(struct leader *l)
 
 static void on_start(struct leader *l)
 {
+    if (l->s.alone) {
+        l->phase = LEADER_BROADCAST;
+        l->epoch.epoch = zxid_epoch(l->s.last_zxid);
+        acts_add(&l->acts, (struct role_action){.type = ROLE_SERVE, .epoch = l->epoch.epoch});
+        return;
+    }
     l->deadline = leader_limit(l, l->s.init_limit);
     l->next_ping = mono_add_ms(l->now, l->s.tick_ms / 2);
     join(l, l->s.sid, l->s.accepted_epoch);
@@ -453,21 +564,26 @@ static void on_event(struct leader *l, const struct role_event *ev)
         on_start(l);
         break;
     case ROLE_IN_TICK:
-        on_tick(l);
+        if (!l->s.alone) {
+            on_tick(l);
+        }
         break;
     case ROLE_IN_PEER_UP:
+        must(!l->s.alone);
         on_peer_up(l, ev->sid);
         break;
     case ROLE_IN_EPOCH_SAVED:
-        on_epoch_saved(l, ev->epoch);
+        on_epoch_saved(l, ev);
         break;
     case ROLE_IN_LOGGED:
-        proposals_ack_up_to(&l->proposals, &l->quorum, l->s.sid, ev->zxid);
+        proposals_ack_up_to(&l->proposals, l->s.sid, ev->zxid);
         commit_ready(l);
         break;
     case ROLE_IN_LOG_FAILED:
-    case ROLE_IN_LOG_FULL:
         leader_step_down(l, "the log takes no more");
+        break;
+    case ROLE_IN_LOG_FULL:
+        on_log_full(l, ev->zxid);
         break;
     case ROLE_IN_PROPOSE:
         on_propose(l, ev);
@@ -492,6 +608,10 @@ static void on_event(struct leader *l, const struct role_event *ev)
 // else it would never catch up with a busy ensemble.
 static void pin_history(struct leader *l)
 {
+    if (!l->pin_stale || !l->history) {
+        return;
+    }
+    l->pin_stale = false;
     int64_t pin = INT64_MAX;
     for (size_t i = 0; i < l->peers_n && l->phase != LEADER_OVER; i++) {
         const struct peer *p = &l->peers[i];
@@ -525,7 +645,7 @@ bool leader_is_over(const struct leader *l)
 
 int64_t leader_epoch(const struct leader *l)
 {
-    return l->epoch.phase == EPOCH_OPEN ? -1 : l->epoch.epoch;
+    return l->epoch.phase == EPOCH_OPEN && !l->s.alone ? -1 : l->epoch.epoch;
 }
 
 int64_t leader_next_zxid(const struct leader *l)
@@ -541,4 +661,33 @@ int64_t leader_committed(const struct leader *l)
 size_t leader_in_flight(const struct leader *l)
 {
     return l->proposals.n;
+}
+
+struct leader_figures leader_figures(const struct leader *l)
+{
+    struct leader_figures f = {.pending_syncs = l->syncs_n - l->syncs_at};
+    for (size_t i = 0; i < l->peers_n; i++) {
+        const struct peer *p = &l->peers[i];
+        bool synced = p->phase >= PEER_ACKED;
+        f.followers += !p->observer;
+        f.synced_followers += !p->observer && synced;
+        f.observers += p->observer;
+        f.synced_observers += p->observer && synced;
+    }
+    return f;
+}
+
+size_t leader_peers(const struct leader *l)
+{
+    return l->peers_n;
+}
+
+struct leader_peer leader_peer_at(const struct leader *l, size_t i)
+{
+    must(i < l->peers_n);
+    const struct peer *p = &l->peers[i];
+    enum learner_figure is = p->phase >= PEER_ACKED     ? LEARNER_IS_LIVE
+                             : p->phase >= PEER_SYNCING ? LEARNER_SYNCS
+                                                        : LEARNER_JOINS;
+    return (struct leader_peer){p->sid, is, p->observer, p->acked};
 }

@@ -34,6 +34,7 @@ struct peer {
     enum peer_phase phase;
     bool observer;
     int64_t last_zxid;    // as it said
+    int64_t acked;        // the last proposal it acknowledged; 0: none
     uint64_t asked;       // tag of its last question to the disk; answers to others are late ones
     int64_t read_to;      // the log is being read for it up to here, or further
     int64_t sent;         // everything up to it is queued
@@ -48,9 +49,17 @@ struct pending_sync {
     uint64_t tag;
 };
 
+enum { LEADER_OWN_MEMBERS = 3, LEADER_HINTS = 256 };
+
 struct leader {
-    struct role_settings s;
-    struct quorum quorum; // committed, and last seen if it is newer
+    struct role_settings s; // `committed` goes on to what is activated
+    struct quorum quorum;   // of what is proposed now: see leader_members.c
+    struct members *own[LEADER_OWN_MEMBERS];
+    size_t own_at;
+    int64_t reconfig;   // its zxid, while it is outstanding
+    int64_t designated; // who leads by the membership activated last; another one: nothing commits
+    int64_t *activated; // reconfigurations whose COMMIT some learner has yet to be sent
+    size_t activated_n, activated_cap;
     struct history *history;
     enum leader_phase phase;
     struct epoch epoch;
@@ -59,8 +68,10 @@ struct leader {
     struct mono now, deadline, next_ping, next_look;
     struct peer *peers;
     size_t peers_n, peers_cap;
-    struct pending_sync *syncs;
-    size_t syncs_n, syncs_cap;
+    uint32_t hints[LEADER_HINTS]; // by the low bits of a sid: where it was among the peers
+    bool pin_stale;               // who is read from the log, or how far, has changed
+    struct pending_sync *syncs;   // [syncs_at, syncs_n), in zxid order
+    size_t syncs_at, syncs_n, syncs_cap;
     uint64_t questions;
     struct acts acts;
 };
@@ -68,6 +79,14 @@ struct leader {
 void leader_step_down(struct leader *l, const char *why);
 void leader_drop(struct leader *l, struct peer *p, const char *why);
 struct mono leader_limit(const struct leader *l, int64_t ticks);
+
+// leader_members.c: who counts, and who leads on.
+void leader_members_init(struct leader *l, const struct members *last_seen);
+void leader_members_fini(struct leader *l);
+void leader_members_seen(struct leader *l, const struct members *m); // 8.5: before NEWLEADER
+void leader_members_serve(struct leader *l);
+void leader_members_propose(struct leader *l, const struct members *next, int64_t zxid);
+void leader_members_commit(struct leader *l, const struct proposal *p);
 
 // leader_sync.c: from PROMISED to OFFERED.
 void leader_sync_begin(struct leader *l, struct peer *p);

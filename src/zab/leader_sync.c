@@ -17,6 +17,7 @@ static void ask(struct leader *l, struct peer *p, enum role_action_type type, in
 {
     p->asked = ++l->questions;
     p->read_to = l->proposals.committed;
+    l->pin_stale = true;
     acts_add(&l->acts,
              (struct role_action){.type = type, .sid = p->sid, .zxid = zxid, .tag = p->asked});
 }
@@ -38,6 +39,7 @@ static void offer(struct leader *l, struct peer *p)
     }
     acts_send(&l->acts, p->sid, QPACKET_NEWLEADER, zxid_of_epoch(l->epoch.epoch));
     p->phase = PEER_OFFERED;
+    l->pin_stale = true;
     p->deadline = leader_limit(l, l->s.init_limit + l->s.sync_limit);
 }
 
@@ -76,6 +78,12 @@ static void follow_plan(struct leader *l, struct peer *p, const struct sync_plan
     }
 }
 
+// A server without a history, or one that has no other way to say that it cannot cut its own.
+static bool wants_snapshot(const struct leader *l, const struct peer *p)
+{
+    return p->last_zxid == 0 && l->proposals.committed != 0;
+}
+
 static struct sync_plan make_plan(const struct leader *l, const struct peer *p,
                                   const struct sync_ask *disk)
 {
@@ -91,6 +99,7 @@ static struct sync_plan make_plan(const struct leader *l, const struct peer *p,
     struct sync_ask q = *disk;
     q.learner = p->last_zxid;
     q.serving = l->phase == LEADER_BROADCAST;
+    q.force_snapshot = wants_snapshot(l, p);
     int64_t own = zxid_of_epoch(l->epoch.epoch);
     q.last_processed = q.serving && own > l->proposals.committed ? own : l->proposals.committed;
     q.memory = runs;

@@ -16,7 +16,8 @@ const struct proposal *proposals_at(const struct proposals *p, size_t i)
 
 void proposals_init(struct proposals *p, int64_t last_zxid)
 {
-    *p = (struct proposals){.last_proposed = last_zxid, .committed = last_zxid};
+    *p =
+        (struct proposals){.last_proposed = last_zxid, .committed = last_zxid, .logged = last_zxid};
 }
 
 void proposals_fini(struct proposals *p)
@@ -42,31 +43,38 @@ static void grow(struct proposals *p)
 }
 
 // Zab.tla LeaderProcessRequest; Java Leader.propose.
-void proposals_put(struct proposals *p, int64_t zxid, struct blob *txn)
+void proposals_put(struct proposals *p, int64_t zxid, struct blob *txn, const struct quorum *q)
 {
     must(zxid > p->last_proposed);
     if (p->n == p->cap) {
         grow(p);
     }
-    *at(p, p->n) = (struct proposal){.zxid = zxid, .txn = blob_ref(txn)};
+    *at(p, p->n) = (struct proposal){.zxid = zxid, .txn = blob_ref(txn), .quorum = *q};
     p->n++;
     p->last_proposed = zxid;
 }
 
 // Zab.tla LeaderProcessACK; Java Leader.processAck.
-void proposals_ack(struct proposals *p, const struct quorum *q, int64_t sid, int64_t zxid)
+void proposals_ack(struct proposals *p, int64_t sid, int64_t zxid)
 {
     // Within one epoch zxids are consecutive: the place follows from the zxid.
     if (p->n && zxid >= at(p, 0)->zxid && zxid <= p->last_proposed) {
-        quorum_ack(q, &at(p, (size_t)(zxid - at(p, 0)->zxid))->acks, sid);
+        struct proposal *x = at(p, (size_t)(zxid - at(p, 0)->zxid));
+        quorum_ack(&x->quorum, &x->acks, sid);
     }
 }
 
-void proposals_ack_up_to(struct proposals *p, const struct quorum *q, int64_t sid, int64_t zxid)
+void proposals_ack_up_to(struct proposals *p, int64_t sid, int64_t zxid)
 {
-    for (size_t i = 0; i < p->n && at(p, i)->zxid <= zxid; i++) {
-        quorum_ack(q, &at(p, i)->acks, sid);
+    if (!p->n || zxid <= p->logged) {
+        return;
     }
+    int64_t oldest = at(p, 0)->zxid;
+    int64_t end = zxid < p->last_proposed ? zxid : p->last_proposed;
+    for (int64_t z = p->logged < oldest ? oldest : p->logged + 1; z <= end; z++) {
+        proposals_ack(p, sid, z);
+    }
+    p->logged = end;
 }
 
 static struct proposal take(struct proposals *p)
@@ -78,9 +86,9 @@ static struct proposal take(struct proposals *p)
 }
 
 // Java Leader.tryToCommit.
-bool proposals_commit(struct proposals *p, const struct quorum *q, struct proposal *out)
+bool proposals_commit(struct proposals *p, struct proposal *out)
 {
-    if (!p->n || !quorum_reached(q, &at(p, 0)->acks)) {
+    if (!p->n || !quorum_reached(&at(p, 0)->quorum, &at(p, 0)->acks)) {
         return false;
     }
     *out = take(p);
@@ -93,6 +101,7 @@ bool proposals_abort_oldest(struct proposals *p, struct proposal *out)
 {
     if (!p->n) {
         p->last_proposed = p->committed;
+        p->logged = p->logged < p->committed ? p->logged : p->committed;
         return false;
     }
     *out = take(p);
@@ -102,6 +111,7 @@ bool proposals_abort_oldest(struct proposals *p, struct proposal *out)
 void proposals_check(const struct proposals *p)
 {
     must(p->committed <= p->last_proposed);
+    must(p->logged <= p->last_proposed);
     int64_t before = p->committed;
     for (size_t i = 0; i < p->n; i++) {
         const struct proposal *x = at(p, i);

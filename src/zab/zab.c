@@ -67,7 +67,7 @@ static void drop_after_step(struct zab *z, struct blob *txn)
 static void on_propose(struct zab *z, const struct zab_event *ev)
 {
     must(ev->zxid == zab_next_zxid(z));
-    proposals_put(&z->proposals, ev->zxid, ev->txn);
+    proposals_put(&z->proposals, ev->zxid, ev->txn, &z->voters);
     act(z, (struct zab_action){ZAB_APPEND, ev->zxid, ev->txn, 0});
 }
 
@@ -75,9 +75,9 @@ static void on_propose(struct zab *z, const struct zab_event *ev)
 static void on_logged(struct zab *z, int64_t zxid)
 {
     must(zxid <= z->proposals.last_proposed);
-    proposals_ack_up_to(&z->proposals, &z->voters, z->sid, zxid);
+    proposals_ack_up_to(&z->proposals, z->sid, zxid);
     struct proposal p;
-    while (proposals_commit(&z->proposals, &z->voters, &p)) {
+    while (proposals_commit(&z->proposals, &p)) {
         act(z, (struct zab_action){ZAB_COMMIT, p.zxid, p.txn, 0});
         drop_after_step(z, p.txn);
     }

@@ -30,12 +30,8 @@ static void check_peer(const struct leader *l, const struct peer *p)
     }
 }
 
-void leader_check(const struct leader *l)
+static void check_with_peers(const struct leader *l)
 {
-    if (l->phase == LEADER_OVER) {
-        return;
-    }
-    proposals_check(&l->proposals);
     history_check(l->history);
     must(!l->history->n || history_max(l->history) == l->proposals.committed);
     if (l->phase > LEADER_DISCOVERY) {
@@ -45,13 +41,33 @@ void leader_check(const struct leader *l)
     if (l->phase < LEADER_BROADCAST) {
         must(!l->proposals.n);
         must(l->proposals.committed == l->s.last_zxid);
+    } else {
+        must((l->quorum.n == 2) == (l->reconfig > l->proposals.committed));
     }
     if (l->proposals.n) {
         must(zxid_epoch(proposals_at(&l->proposals, 0)->zxid) == l->epoch.epoch);
-        must(!quorum_reached(&l->quorum, &proposals_at(&l->proposals, 0)->acks));
     }
     for (size_t i = 0; i < l->peers_n; i++) {
         check_peer(l, &l->peers[i]);
+    }
+}
+
+void leader_check(const struct leader *l)
+{
+    if (l->phase == LEADER_OVER) {
+        return;
+    }
+    proposals_check(&l->proposals);
+    if (l->s.alone) {
+        must(!l->history);
+        must(!l->peers_n);
+        must((l->proposals.n == 0) == (l->proposals.committed == l->proposals.last_proposed));
+    } else {
+        check_with_peers(l);
+    }
+    if (l->proposals.n && l->designated == l->s.sid) {
+        const struct proposal *p = proposals_at(&l->proposals, 0);
+        must(!quorum_reached(&p->quorum, &p->acks));
     }
 }
 

@@ -26,10 +26,13 @@
 // Reconfiguration: the leader gets the new membership with its PROPOSE, counts by the old and the
 // new one from then on, and ACTIVATE says that it has committed, on the leader and on learners.
 // What a membership is called, where it is stored, and what a change of role follows from it is
-// node's.
+// node's. Node owes: the membership in a transaction it appends is its last seen one, durably,
+// before that transaction is LOGGED; at SERVE the last seen one is activated.
 //
-// A standalone server is a leader that is `alone`: no epochs, no peers, its own log is the quorum,
-// and a full disk takes proposals back (ABORT) instead of ending the role.
+// A standalone server is a leader that is `alone`: it serves from START on, has no epochs, peers
+// and ticks, its own log is the quorum, and a full disk takes proposals back (ABORT) instead of
+// ending the role. A SYNC is answered at once: whatever anybody was told of is applied. Its zxids
+// go on over the end of an epoch, as Apache's.
 #pragma once
 
 #include "base/blob.h"
@@ -70,6 +73,7 @@ struct zab_packet {
     int64_t current_epoch;  // ACKEPOCH: -1 is no yes
     int64_t designated;     // COMMITANDACTIVATE, INFORMANDACTIVATE: the next leader; the latter has
                             // a txn, too
+    const struct id_vec *authinfo; // REQUEST: who the client is
     struct slice data;      // of all other types, as it came; NEWLEADER: of the membership's text
 };
 
@@ -101,7 +105,8 @@ enum role_event_type {
     ROLE_IN_EPOCH_SAVED,     // epoch, as the last SAVE_EPOCH said
     ROLE_IN_LOGGED,          // the log is durable up to zxid
     ROLE_IN_LOG_FAILED,      // it can take no more: ends the role (4837, 4882)
-    ROLE_IN_LOG_FULL,        // leader alone: nothing above zxid is in the log; ABORT of those
+    ROLE_IN_LOG_FULL,        // leader alone: nothing above zxid is in the log; COMMIT of what is
+                             // up to it, ABORT of the others, oldest first. Else as LOG_FAILED
     ROLE_IN_TRUNCATED,       // learner: the log ends at zxid, the tree is at zxid
     ROLE_IN_SNAPSHOT_LOADED, // learner: the stream at zxid is a durable snapshot, and the tree
     ROLE_IN_SYNC_FAILED,     // learner: TRUNCATE or LOAD_SNAPSHOT could not be done
@@ -117,9 +122,9 @@ struct role_event {
     int64_t sid, zxid, epoch;
     uint64_t tag;
     struct blob *txn;
-    // leader; borrowed until ACTIVATE or the end of the role. PROPOSE: the txn is a reconfiguration
-    // to this membership (NULL: it is not). EPOCH_SAVED of the accepted epoch: the last seen
-    // membership from now on (8.5; NULL: as before).
+    // leader; it keeps a copy. PROPOSE: the txn is a reconfiguration to this membership, its version
+    // is zxid, and no other one is outstanding (NULL: it is none). EPOCH_SAVED of the accepted
+    // epoch: the last seen membership from now on (8.5; NULL: as before).
     const struct members *members;
     const struct zab_packet *packet;
     struct sync_ask disk; // DISK: disk, disk_n, size_factor, snapshot_bytes, snapshot_zxid

@@ -389,6 +389,8 @@ static void obey(struct world *w, int s, const struct role_action *a, bool *over
     case ROLE_SEND_SNAPSHOT:
         send_snapshot(w, s, a);
         break;
+    case ROLE_ABORT:
+    case ROLE_ACTIVATE:
     case ROLE_SYNCED:
     case ROLE_LAST_SEEN:
     case ROLE_REQUEST:

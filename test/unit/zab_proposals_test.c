@@ -33,7 +33,7 @@ static int teardown(void **state)
 static void put(struct proposals *p, int64_t zxid)
 {
     struct blob *txn = blob_new(slice_of(&zxid, sizeof(zxid)));
-    proposals_put(p, zxid, txn);
+    proposals_put(p, zxid, txn, &quorum);
     blob_unref(&txn);
     proposals_check(p);
 }
@@ -41,7 +41,7 @@ static void put(struct proposals *p, int64_t zxid)
 static int64_t commit(struct proposals *p)
 {
     struct proposal done;
-    if (!proposals_commit(p, &quorum, &done)) {
+    if (!proposals_commit(p, &done)) {
         return 0;
     }
     blob_unref(&done.txn);
@@ -57,12 +57,12 @@ static void nothing_commits_before_what_is_before_it(void **state)
     for (int64_t z = 0x100000001; z <= 0x100000028; z++) {
         put(&p, z);
     }
-    proposals_ack(&p, &quorum, 2, 0x100000002);
-    proposals_ack(&p, &quorum, 3, 0x100000002);
+    proposals_ack(&p, 2, 0x100000002);
+    proposals_ack(&p, 3, 0x100000002);
     assert_int_equal(commit(&p), 0); // the second has its quorum, the first has none
-    proposals_ack_up_to(&p, &quorum, 1, 0x100000003);
+    proposals_ack_up_to(&p, 1, 0x100000003);
     assert_int_equal(commit(&p), 0);
-    proposals_ack(&p, &quorum, 2, 0x100000001);
+    proposals_ack(&p, 2, 0x100000001);
     assert_int_equal(commit(&p), 0x100000001);
     assert_int_equal(commit(&p), 0x100000002);
     assert_int_equal(commit(&p), 0);
@@ -74,16 +74,16 @@ static void strange_acks_do_no_harm(void **state)
     (void)state;
     struct proposals p;
     proposals_init(&p, 0x100000000);
-    proposals_ack(&p, &quorum, 2, 0x100000001); // nothing there
+    proposals_ack(&p, 2, 0x100000001); // nothing there
     put(&p, 0x100000001);
-    proposals_ack(&p, &quorum, 2, 0x100000002); // not proposed yet
-    proposals_ack(&p, &quorum, 2, 0xff);        // long ago
-    proposals_ack(&p, &quorum, 4, 0x100000001); // does not vote
-    proposals_ack(&p, &quorum, 9, 0x100000001); // is no member
-    proposals_ack(&p, &quorum, 1, 0x100000001);
-    proposals_ack(&p, &quorum, 1, 0x100000001); // twice
+    proposals_ack(&p, 2, 0x100000002); // not proposed yet
+    proposals_ack(&p, 2, 0xff);        // long ago
+    proposals_ack(&p, 4, 0x100000001); // does not vote
+    proposals_ack(&p, 9, 0x100000001); // is no member
+    proposals_ack(&p, 1, 0x100000001);
+    proposals_ack(&p, 1, 0x100000001); // twice
     assert_int_equal(commit(&p), 0);
-    proposals_ack(&p, &quorum, 3, 0x100000001);
+    proposals_ack(&p, 3, 0x100000001);
     assert_int_equal(commit(&p), 0x100000001);
     proposals_fini(&p);
 }
