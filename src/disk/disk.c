@@ -15,6 +15,7 @@
 #include "disk/purge.h"
 #include "disk/recover.h"
 #include "disk/snapshot.h"
+#include "disk/supply.h"
 
 struct disk {
     struct env *env;
@@ -25,6 +26,7 @@ struct disk {
     bool snapshot_wanted;
     struct purge purge;
     bool purging, purge_wanted;
+    struct supply supply;
     struct mono purge_at; // of the next by interval
     struct rng rng;
     int64_t txns, bytes;         // appended since the counters started anew
@@ -102,11 +104,13 @@ static void start_parts(struct disk *d, const struct tree *tree, const struct re
 {
     log_init(&d->log, d->env, &d->cfg, d->log_dir, tree_zxid(tree), r->log_bytes);
     snapshot_init(&d->snapshot, d->env, &d->cfg, d->snap_dir, r->snap_zxid);
+    supply_init(&d->supply, d->env, &d->log, d->snap_dir, d->log_dir);
     d->snapshot_wanted = r->snapshot_wanted;
     d->purge = (struct purge){
         .snap_dir = d->snap_dir, .log_dir = d->log_dir, .retain = d->cfg.snap_retain};
     if (r->snap_zxid >= 0) {
         purge_know(&d->purge, r->snap_zxid);
+        supply_know_snapshot(&d->supply, r->snap_zxid);
     }
     d->purge_wanted = d->cfg.purge_interval_ms > 0;
     d->purge_at = mono_add_ms(d->env->now, d->cfg.purge_interval_ms);
@@ -161,6 +165,7 @@ void disk_free(struct disk **disk)
     must(!d->purging);
     log_fini(&d->log);
     snapshot_fini(&d->snapshot);
+    supply_fini(&d->supply);
     mem_free((char *)(uintptr_t)d->cfg.data_dir);
     mem_free((char *)(uintptr_t)d->cfg.data_log_dir);
     mem_free(d->snap_dir);
@@ -199,7 +204,7 @@ void disk_flush(struct disk *d)
 
 bool disk_idle(const struct disk *d)
 {
-    return log_idle(&d->log) && !d->snapshot.busy && !d->purging;
+    return log_idle(&d->log) && !d->snapshot.busy && !d->purging && supply_idle(&d->supply);
 }
 
 // ---- jobs
@@ -207,7 +212,8 @@ bool disk_idle(const struct disk *d)
 
 bool disk_owns(const struct disk *d, const struct env_job *job)
 {
-    return log_owns(&d->log, job) || job == &d->snapshot.job.job || job == &d->purge.job;
+    return log_owns(&d->log, job) || job == &d->snapshot.job.job || job == &d->purge.job ||
+           supply_owns(&d->supply, job);
 }
 
 static void on_purged(struct disk *d)
@@ -233,12 +239,17 @@ static int on_snapshot(struct disk *d, struct disk_event *event)
 {
     int64_t old_zxid = d->snapshot.last_zxid, old_bytes = d->snapshot.last_bytes;
     if (!snapshot_on_job(&d->snapshot)) {
-        d->snapshot_wanted |= d->snapshot.job.err != ERR_OK;
+        if (d->snapshot.job.err) {
+            d->snapshot_wanted = true;
+            supply_snapshot_ended(&d->supply);
+        }
         return 0;
     }
     d->snap_bytes += d->snapshot.last_bytes;
     d->snap_bytes -= d->snapshot.last_zxid == old_zxid ? old_bytes : 0; // written over
     purge_know(&d->purge, d->snapshot.last_zxid);
+    supply_know_snapshot(&d->supply, d->snapshot.last_zxid);
+    supply_snapshot_ended(&d->supply);
     d->purge_wanted |= d->cfg.purge_interval_ms == 0;
     *event = (struct disk_event){.type = DISK_SNAPPED, .zxid = d->snapshot.last_zxid};
     return 1;
@@ -252,6 +263,8 @@ int disk_on_job(struct disk *d, struct env_job *job, struct disk_event events[4]
         on_purged(d);
     } else if (job == &d->snapshot.job.job) {
         n = on_snapshot(d, events);
+    } else if (supply_owns(&d->supply, job)) {
+        n = supply_on_job(&d->supply, job, events);
     } else {
         n = log_on_job(&d->log, job, events);
     }
@@ -317,10 +330,18 @@ static int64_t maybe_purge(struct disk *d, struct mono now)
     return wait;
 }
 
+// An offer may need a snapshot: one is begun if that can come to something soon.
+static void serve_offers(struct disk *d)
+{
+    supply_turn(&d->supply, d->log.state == LOG_WRITING && d->snapshot.failures == 0);
+    d->snapshot_wanted |= supply_wants_snapshot(&d->supply) && d->snapshot.state == SNAP_IDLE;
+}
+
 int64_t disk_turn(struct disk *d, struct tree *tree, struct mono now)
 {
     snapshot_settle(&d->snapshot, tree);
     int64_t wait = log_turn(&d->log, now);
+    serve_offers(d);
     wait = sooner(wait, maybe_snapshot(d, tree, now));
     if (snapshot_turn(&d->snapshot, tree, !background_busy(d))) {
         wait = 0;
@@ -360,4 +381,42 @@ void disk_sizes(const struct disk *d, int64_t *snap_bytes, int64_t *log_size)
 {
     *snap_bytes = d->snap_bytes;
     *log_size = log_bytes(&d->log);
+}
+
+// ---- for learners: disk/sync.h
+// -------------------------------------------------------------------
+
+void disk_offer(struct disk *d, uint64_t tag, int64_t after, int64_t until)
+{
+    supply_offer(&d->supply, tag, after, until);
+}
+
+void disk_history_begin(struct disk *d, uint64_t tag, int64_t after, int64_t until)
+{
+    supply_history_begin(&d->supply, tag, after, until);
+}
+
+void disk_history_more(struct disk *d, uint64_t tag)
+{
+    supply_more(&d->supply, SUPPLY_HISTORY, tag);
+}
+
+void disk_history_end(struct disk *d, uint64_t tag)
+{
+    supply_end(&d->supply, SUPPLY_HISTORY, tag);
+}
+
+void disk_stream_begin(struct disk *d, uint64_t tag, int64_t zxid)
+{
+    supply_stream_begin(&d->supply, tag, zxid);
+}
+
+void disk_stream_more(struct disk *d, uint64_t tag)
+{
+    supply_more(&d->supply, SUPPLY_STREAM, tag);
+}
+
+void disk_stream_end(struct disk *d, uint64_t tag)
+{
+    supply_end(&d->supply, SUPPLY_STREAM, tag);
 }

@@ -1,72 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "disk/snapload.h"
 
-#include "base/mem.h"
-#include "disk/pack.h"
-#include "disk/window.h"
+#include "disk/plain.h"
 #include "tree/load.h"
-
-// Plain bytes of a file, whatever it is packed with.
-struct input {
-    struct window w;
-    struct unpack *unpack; // NULL: the window's bytes are plain
-    struct buf plain;
-    size_t from; // unused bytes of plain
-    bool file_end;
-};
-
-static struct slice input_slice(const struct input *in)
-{
-    if (!in->unpack) {
-        return window_slice(&in->w);
-    }
-    return slice_skip(buf_slice(&in->plain), in->from);
-}
-
-static void input_skip(struct input *in, size_t n)
-{
-    if (!in->unpack) {
-        window_skip(&in->w, n);
-    } else {
-        in->from += n;
-    }
-}
-
-// Unpacks until there are more plain bytes. *end: none will come.
-static enum err unpack_more(struct input *in, bool *end)
-{
-    buf_consume(&in->plain, in->from);
-    in->from = 0;
-    size_t had = in->plain.n;
-    for (;;) {
-        size_t used;
-        enum err e = unpack_put(in->unpack, window_slice(&in->w), &used, &in->plain);
-        if (e) {
-            return e;
-        }
-        window_skip(&in->w, used);
-        if (in->plain.n > had) {
-            return ERR_OK;
-        }
-        if (used > 0) {
-            continue;
-        }
-        if (in->file_end) {
-            *end = true;
-            return unpack_complete(in->unpack) && window_slice(&in->w).n == 0 ? ERR_OK : ERR_CUT;
-        }
-        e = window_more(&in->w, &in->file_end);
-        if (e) {
-            return e;
-        }
-    }
-}
-
-static enum err input_more(struct input *in, bool *end)
-{
-    *end = false;
-    return in->unpack ? unpack_more(in, end) : window_more(&in->w, end);
-}
 
 static enum err take_item(struct tree *tree, enum snapfile_item item,
                           const struct snapfile_value *v, struct snapload *load)
@@ -96,11 +32,11 @@ static const char *refusal(enum snapfile_item item, enum err e)
                                   "extendedTypesEnabled=true";
 }
 
-static enum err parse_all(struct input *in, struct snapfile_parser *p, struct tree *tree,
+static enum err parse_all(struct plain *in, struct snapfile_parser *p, struct tree *tree,
                           struct snapload *load)
 {
     struct snapfile_value v;
-    snapfile_feed(p, input_slice(in));
+    snapfile_feed(p, plain_slice(in));
     for (;;) {
         enum snapfile_item item = snapfile_next(p, &v);
         if (item == SNAPFILE_BAD) {
@@ -114,16 +50,16 @@ static enum err parse_all(struct input *in, struct snapfile_parser *p, struct tr
             }
             continue;
         }
-        input_skip(in, snapfile_used(p));
+        plain_skip(in, snapfile_used(p));
         bool end;
-        enum err e = input_more(in, &end);
+        enum err e = plain_more(in, &end);
         if (e || end) {
             if (e == ERR_CUT || e == ERR_CORRUPT) {
                 p->why = "its compressed bytes are damaged or end too early";
             }
             return e ? e : snapfile_finish(p, &load->info);
         }
-        snapfile_feed(p, input_slice(in));
+        snapfile_feed(p, plain_slice(in));
     }
 }
 
@@ -131,14 +67,11 @@ enum err snapshot_load(struct env *env, const char *dir, const struct disk_file 
                        struct tree *tree, struct snapload *load)
 {
     *load = (struct snapload){.why = "it cannot be read"};
-    struct input in = {0};
-    char *path = disk_path(dir, file->name);
-    enum err e = window_open(&in.w, env, path);
-    mem_free(path);
+    struct plain in;
+    enum err e = plain_open(&in, env, dir, file);
     if (e) {
         return e;
     }
-    in.unpack = file->packed != DISK_PLAIN ? unpack_new(file->packed) : NULL;
     struct snapfile_parser p;
     snapfile_init(&p, SNAPLOAD_BYTES_MAX);
     if (tree) {
@@ -158,8 +91,6 @@ enum err snapshot_load(struct env *env, const char *dir, const struct disk_file 
         info->digest_zxid >= file->zxid) {
         tree_load_digest(tree, load->info.digest_zxid, load->info.digest);
     }
-    unpack_free(&in.unpack);
-    buf_fini(&in.plain);
-    window_close(&in.w);
+    plain_close(&in);
     return e;
 }

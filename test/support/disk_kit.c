@@ -185,7 +185,10 @@ static void on_event(struct dkit *k, const struct disk_event *ev)
     case DISK_OFFER:
     case DISK_HISTORY:
     case DISK_STREAM:
-        break; // of whoever asks
+        if (k->on_answer) {
+            k->on_answer(k->answer_ctx, ev);
+        }
+        break;
     }
 }
 

@@ -25,6 +25,9 @@ struct dkit {
     size_t tail_n;                    // entries that came with the last of those trees
     int64_t tail_first;               // zxid of the first of them; -1: none
     int64_t wait_ms;                  // what the last disk_turn wanted
+    // Gets OFFER, HISTORY and STREAM.
+    void (*on_answer)(void *ctx, const struct disk_event *ev);
+    void *answer_ctx;
 };
 
 void dkit_init(struct dkit *k, uint64_t seed); // small preallocation, snapshots only when asked
