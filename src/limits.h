@@ -19,6 +19,15 @@ enum {
     LIMIT_ACCEPT_PAUSE_MS = 100,
     // Descriptors kept from connections: the log's next file, snapshots, purging, /proc.
     LIMIT_FDS_RESERVED = 32,
+    // Without a leader, a client that asks for a session waits this long, in the first moments (see
+    // serve_set_mode()); so many may, which is more than one server has clients as a rule.
+    LIMIT_HELD_CONNECT_MS = 1000,
+    LIMIT_HOLD_WINDOW_MS = 3000,
+    LIMIT_HELD_CONNECTS = 16 * 1024,
+    // Local sessions, which live on for their timeout when their connection has gone.
+    LIMIT_LOCAL_SESSIONS = 1024 * 1024,
+    // Sessions heard since a learner last told its leader. Beyond it all connected ones are told.
+    LIMIT_TOUCHED = 256 * 1024,
     // Storage of output buffers kept for reuse: one burst over all connections.
     LIMIT_BUF_POOL_BYTES = 4 * 1024 * 1024,
     // Nesting and counts inside one request are bounded by its length: a vector element takes at

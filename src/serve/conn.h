@@ -27,7 +27,7 @@
 enum conn_state { CONN_NEW, CONN_HANDSHAKE, CONN_LIVE, CONN_LEAVING, CONN_CLOSING };
 
 // What a stalled connection waits for together with others. NONE: for something of its own.
-enum conn_wait { WAIT_NONE, WAIT_ROOM, WAIT_TURN, WAIT_LISTS };
+enum conn_wait { WAIT_NONE, WAIT_ROOM, WAIT_TURN, WAIT_MODE, WAIT_LISTS };
 
 struct conn {
     uint32_t id;                   // env's number
@@ -40,6 +40,8 @@ struct conn {
     bool paused;                   // env was told to stop reading
     bool auth_enough;              // enforce.auth is satisfied
     bool has_watches;              // may have: something to drop
+    bool local;                    // its session is known here only
+    bool touched;                  // stands in serve.touched
     int32_t timeout_ms;            // negotiated
     int64_t session;               // 0: none
     uint32_t session_next;         // same hash in the session table

@@ -4,6 +4,8 @@
 // and the end of a connection.
 #include "serve/core.h"
 
+#include "wire/ops.h"
+
 // ---- memory of an event -------------------------------------------------------------------------
 
 // Submits of an earlier event that were not taken yet keep it.
@@ -88,6 +90,15 @@ struct submit *core_submit(struct serve *s, enum submit_kind kind, struct conn *
     return m;
 }
 
+void core_submit_session(struct serve *s, struct conn *c)
+{
+    struct submit *m = core_submit(s, SUBMIT_SESSION, c);
+    m->op = OP_CREATE_SESSION;
+    uint8_t *body = arena_alloc(&s->arena, 4);
+    be32_put(body, (uint32_t)c->timeout_ms);
+    m->body = slice_of(body, 4);
+}
+
 struct buf *core_conn_out(struct serve *s, struct conn *c)
 {
     if (c->out.cap == 0) {
@@ -140,8 +151,12 @@ void core_pop(struct serve *s, struct conn *c)
 void core_let_go(struct serve *s, struct conn *c)
 {
     if (c->session) {
-        core_submit(s, SUBMIT_TOUCH, c)->heard =
-            core_heard(s, c); // serve_last_heard() forgets it now
+        if (c->local) {
+            expiry_touch(s->locals, c->session, core_heard(s, c));
+        } else {
+            core_submit(s, SUBMIT_TOUCH, c)->heard =
+                core_heard(s, c); // serve_last_heard() forgets it now
+        }
         orphan_keep(&s->orphans, &s->items, c->session, &c->order);
         conn_session_del(&s->conns, c);
     }
@@ -154,6 +169,8 @@ void core_let_go(struct serve *s, struct conn *c)
     }
     feed_unlink(s, c);
     c->stalled = false;
+    c->touched = false; // what serve_touched() will say of it stays
+    c->local = false;
     core_hold_buf(s, &c->in);
     expiry_remove(s->idle, c->id);
     conn_set_state(c, CONN_CLOSING);

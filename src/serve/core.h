@@ -9,6 +9,8 @@
 //   request.c  a frame -> a reply, a submit, or a place in the order
 //   watchop.c  the requests that set, check and remove watches
 //   handshake.c  ConnectRequest -> session
+//   local.c    sessions that only this server knows
+//   mode.c     roles begin and end
 //   reply.c    reply frames and their accounting
 //   notify.c   fired watches -> frames
 //   fourletter.c, mntr.c  the four letter words
@@ -46,13 +48,22 @@ struct large_logged {
     struct mono at;
 };
 
+// A session that was heard since its learner last told so.
+struct touched {
+    int64_t session;
+    uint32_t conn;
+    int32_t timeout_ms;
+};
+
 struct serve {
     struct serve_config cfg;
     const struct tree *tree;
     const struct logger *log;
     struct serve_facts *(*facts)(void *ctx);
     void *facts_ctx;
-    bool serving, stopped;
+    enum serve_mode mode;
+    struct mono off_since; // while OFF
+    bool stopped;
     bool hold_writes;
     struct auth_config auth_cfg;
     uint64_t words_enabled; // bit per row of commands.def
@@ -76,6 +87,10 @@ struct serve {
     uint32_t next_tag;
     struct expiry *idle; // connections by number: when to ask whether they are silent too long
     struct session_ids ids;
+    struct expiry *locals; // local sessions
+    bool touching;         // somebody asks
+    struct touched *touched;
+    size_t touched_n, touched_cap;
 
     struct watches *watches;
     uint32_t *hits;
@@ -90,18 +105,24 @@ struct serve {
     struct large_logged large_logged[CORE_LARGE_LOGGED];
 };
 
+// Its client is silent because this server does not let it speak.
+static inline bool core_held_back(const struct conn *c)
+{
+    return c->stalled && c->out.n + c->unsent <= LIMIT_CONN_UNSENT_PAUSE;
+}
+
 // When the client was last heard. While this server holds its requests back it cannot be heard, and
 // that is no silence; while it does not take its replies it is.
 static inline struct mono core_heard(const struct serve *s, const struct conn *c)
 {
-    bool held_back = c->stalled && c->out.n + c->unsent <= LIMIT_CONN_UNSENT_PAUSE;
-    return held_back ? s->now : c->heard;
+    return core_held_back(c) ? s->now : c->heard;
 }
 
 // core.c
 void core_order_send(struct serve *s, struct conn *c); // its `out` has bytes to go
 void core_order(struct serve *s, enum conn_order_kind kind, struct conn *c);
 struct submit *core_submit(struct serve *s, enum submit_kind kind, struct conn *c);
+void core_submit_session(struct serve *s, struct conn *c);  // let it be made
 struct buf *core_conn_out(struct serve *s, struct conn *c); // its output buffer, with storage
 // The end of a connection: its session, watches and requests are let go, what it was told still
 // leaves.
@@ -119,10 +140,28 @@ void feed_resume(struct serve *s, struct conn *c); // tries whether it can go on
 void feed_settle(struct serve *s);                 // lets those go on that waited for throttle room
 void feed_turn(struct serve *s);                   // and those that have had their turn
 void feed_unlink(struct serve *s, struct conn *c); // from the list of those that wait
+void feed_held(struct serve *s);                   // lets those go on that waited for a role
 
 // handshake.c
 void handshake_request(struct serve *s, struct conn *c, struct slice frame);
 void handshake_answer(struct serve *s, struct conn *c, bool valid);
+
+// mode.c
+void mode_touch(struct serve *s, struct conn *c); // its client was heard
+void mode_tick(struct serve *s);                  // who has waited too long for a role
+void mode_check(const struct serve *s);
+bool mode_holds(const struct serve *s, const struct conn *c);
+
+// local.c
+bool local_has(const struct serve *s, int64_t session);
+bool local_begin(struct serve *s, struct conn *c); // its session is one now; false: too many
+void local_end(struct serve *s, int64_t session);  // it is closed, or global
+void local_tick(struct serve *s);                  // ends those that were silent too long
+void local_renew_all(struct serve *s);             // a full timeout for everybody
+void local_end_all(struct serve *s);
+// Does this request need a session that all servers know? The body of a write.
+bool local_needs_global(struct serve *s, int32_t op, struct slice body);
+void local_upgrade(struct serve *s, struct conn *c); // submits what makes it global
 
 // request.c
 // late: it waited longer than throttled_op_wait_time and is not done any more.

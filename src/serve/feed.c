@@ -41,7 +41,7 @@ void feed_unlink(struct serve *s, struct conn *c)
     s->waiting[list].n--;
 }
 
-enum block { BLOCK_NOT, BLOCK_OWN, BLOCK_TURN, BLOCK_LIMIT, BLOCK_THROTTLE };
+enum block { BLOCK_NOT, BLOCK_OWN, BLOCK_TURN, BLOCK_MODE, BLOCK_LIMIT, BLOCK_THROTTLE };
 
 // Would this frame become a write? A ConnectRequest without a session makes one.
 static bool is_write(const struct conn *c, struct slice frame)
@@ -57,6 +57,9 @@ static bool is_write(const struct conn *c, struct slice frame)
 // Must the connection's next request wait? OWN: for something of this connection.
 static enum block blocked(const struct serve *s, const struct conn *c)
 {
+    if (mode_holds(s, c)) {
+        return BLOCK_MODE;
+    }
     if (c->state == CONN_HANDSHAKE || c->out.n + c->unsent > LIMIT_CONN_UNSENT_PAUSE ||
         c->order.reads >= CORE_QUEUED_READS_MAX) {
         return BLOCK_OWN;
@@ -80,7 +83,7 @@ static void stall(struct serve *s, struct conn *c, enum block why)
     c->throttled = why == BLOCK_THROTTLE;
     s->stats.throttle_waits += c->throttled;
     if (why != BLOCK_OWN) {
-        link_to(s, c, why == BLOCK_TURN ? WAIT_TURN : WAIT_ROOM);
+        link_to(s, c, why == BLOCK_TURN ? WAIT_TURN : why == BLOCK_MODE ? WAIT_MODE : WAIT_ROOM);
     }
 }
 
@@ -130,7 +133,10 @@ static size_t serve_frames(struct serve *s, struct conn *c, struct slice in, str
             return at;
         }
         struct slice frame = slice_of(in.p + at + 4, n);
-        enum block why = s->hold_writes && is_write(c, frame) ? BLOCK_LIMIT : blocked(s, c);
+        enum block why = blocked(s, c);
+        if (why == BLOCK_NOT && s->hold_writes && is_write(c, frame)) {
+            why = BLOCK_LIMIT;
+        }
         if (why != BLOCK_NOT) {
             stall(s, c, why);
             return at;
@@ -242,6 +248,16 @@ void feed_settle(struct serve *s)
         feed_unlink(s, c);
         feed_resume(s, c);
     }
+}
+
+void feed_held(struct serve *s)
+{
+    while (s->waiting[WAIT_MODE].n) {
+        struct conn *c = conn_at(&s->conns, s->waiting[WAIT_MODE].first);
+        feed_unlink(s, c);
+        feed_resume(s, c);
+    }
+    feed_settle(s);
 }
 
 void feed_turn(struct serve *s)

@@ -25,10 +25,15 @@ static void word_ruok(struct word_ctx *x)
     buf_fmt(x->b, "imok");
 }
 
+static bool is_serving(const struct word_ctx *x)
+{
+    return x->s->mode != SERVE_OFF && x->f->serving;
+}
+
 static void word_isro(struct word_ctx *x)
 {
-    bool ro = x->f->serving && strcmp(x->f->mode, "read-only") == 0;
-    buf_fmt(x->b, "%s", !x->f->serving ? "null" : ro ? "ro" : "rw");
+    bool ro = x->s->mode == SERVE_READ_ONLY;
+    buf_fmt(x->b, "%s", !is_serving(x) ? "null" : ro ? "ro" : "rw");
 }
 
 static void word_gtmk(struct word_ctx *x)
@@ -77,7 +82,7 @@ static void word_envi(struct word_ctx *x)
 static void put_version(struct word_ctx *x)
 {
     buf_fmt(x->b, "Zookeeper version: %s\n", x->s->cfg.version);
-    if (strcmp(x->f->mode, "read-only") == 0) {
+    if (x->s->mode == SERVE_READ_ONLY) {
         buf_fmt(x->b, "READ-ONLY mode; serving only read-only clients\n");
     }
 }
@@ -92,6 +97,11 @@ static void put_server(struct word_ctx *x)
     buf_fmt(x->b, "Connections: %zu\nOutstanding: %" PRId64 "\nZxid: 0x%" PRIx64 "\n", s->conns.n,
             s->throttle.in_process, (uint64_t)tree_zxid(s->tree));
     buf_fmt(x->b, "Mode: %s\nNode count: %zu\n", x->f->mode, tree_node_count(s->tree));
+    const struct serve_ensemble *e = x->f->ensemble;
+    if (e && strcmp(x->f->mode, "leader") == 0) {
+        buf_fmt(x->b, "Proposal sizes last/min/max: %" PRId64 "/%" PRId64 "/%" PRId64 "\n",
+                e->proposal_last, e->proposal_min, e->proposal_max);
+    }
 }
 
 static void word_srvr(struct word_ctx *x)
@@ -232,12 +242,52 @@ static void put_ephemerals(struct word_ctx *x)
     }
 }
 
+static int by_id(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Java: LearnerSessionTracker.dumpSessions.
+static void put_global_sessions(struct word_ctx *x)
+{
+    const struct session_table *t = tree_sessions_const(x->s->tree);
+    size_t n = session_count(t);
+    int64_t *ids = mem_alloc((n ? n : 1) * sizeof(*ids));
+    size_t cursor = 0;
+    int32_t timeout_ms;
+    for (size_t i = 0; i < n; i++) {
+        must(session_next(t, &cursor, &ids[i], &timeout_ms));
+    }
+    qsort(ids, n, sizeof(*ids), by_id);
+    buf_fmt(x->b, "Global Sessions(%zu):\n", n);
+    for (size_t i = 0; i < n; i++) {
+        must(session_get(t, ids[i], &timeout_ms));
+        buf_fmt(x->b, "0x%" PRIx64 "\t%dms\n", (uint64_t)ids[i], timeout_ms);
+    }
+    mem_free(ids);
+}
+
+static void put_sessions(struct word_ctx *x)
+{
+    bool locals = x->s->cfg.local_sessions || expiry_count(x->s->locals) > 0;
+    if (locals) {
+        buf_fmt(x->b, "Local ");
+        expiry_fmt(x->s->locals, x->s->now, x->s->wall, x->b);
+    }
+    if (x->f->expiry) {
+        buf_fmt(x->b, locals ? "Global " : "");
+        expiry_fmt(x->f->expiry, x->s->now, x->s->wall, x->b);
+    } else if (x->f->ensemble) {
+        put_global_sessions(x);
+    }
+}
+
 static void word_dump(struct word_ctx *x)
 {
     buf_fmt(x->b, "SessionTracker dump:\n");
-    if (x->f->expiry) {
-        expiry_fmt(x->f->expiry, x->s->now, x->s->wall, x->b);
-    }
+    put_sessions(x);
     put_ephemerals(x);
     buf_fmt(x->b, "Connections dump:\n");
     expiry_fmt_sets(x->s->idle, "Connections", x->s->now, x->s->wall, put_member, x->s, x->b);
@@ -368,7 +418,7 @@ uint64_t word_whitelist(const char *list, bool read_only_enabled)
 static void print(struct word_ctx *x, int word)
 {
     const struct word *w = &words[word];
-    if (w->when == SERVING && !x->f->serving) {
+    if (w->when == SERVING && !is_serving(x)) {
         buf_fmt(x->b, "This ZooKeeper instance is not currently serving requests%s",
                 word == ROW_hash ? "" : "\n");
     } else {

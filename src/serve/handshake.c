@@ -9,20 +9,24 @@
 #include "wire/jute.h"
 
 static bool decode(struct serve *s, struct slice frame, struct connect_request *req,
-                   bool *read_only_byte)
+                   bool *read_only_byte, bool *read_only)
 {
     struct jute_in in = jute_in(frame, s->cfg.bytes_max);
     jute_get_record(&in, &record_connect_request, req, &s->arena);
     *read_only_byte = !in.err && jute_left(&in) > 0;
+    *read_only = *read_only_byte && jute_get_bool(&in);
     return !in.err;
 }
 
 // Why this server does not take the client; NULL: it does.
-static const char *refusal(struct serve *s, const struct connect_request *req)
+static const char *refusal(struct serve *s, const struct connect_request *req, bool read_only)
 {
-    if (!s->serving) {
+    if (s->mode == SERVE_OFF) {
         s->stats.closed_not_serving++;
         return "not serving now";
+    }
+    if (s->mode == SERVE_READ_ONLY && !read_only) {
+        return "this server is read-only, which the client does not take";
     }
     if (!throttle_token(&s->throttle, s->now)) {
         s->stats.connections_rejected++;
@@ -31,21 +35,29 @@ static const char *refusal(struct serve *s, const struct connect_request *req)
     if (req->last_zxid_seen > tree_zxid(s->tree)) {
         return "it has seen a zxid that this server has not";
     }
+    if (s->mode == SERVE_READ_ONLY && req->session_id &&
+        session_get(tree_sessions_const(s->tree), req->session_id, NULL)) {
+        return "its session belongs to the ensemble, which this server does not reach";
+    }
     return NULL;
 }
 
 static void create_session(struct serve *s, struct conn *c)
 {
     int64_t id = session_ids_next(&s->ids);
-    while (session_get(tree_sessions_const(s->tree), id, NULL) || conn_of_session(&s->conns, id)) {
+    while (session_get(tree_sessions_const(s->tree), id, NULL) || conn_of_session(&s->conns, id) ||
+           local_has(s, id)) {
         id = session_ids_next(&s->ids); // the clock went back since an earlier run
     }
     conn_session_put(&s->conns, c, id);
-    struct submit *m = core_submit(s, SUBMIT_SESSION, c);
-    m->op = OP_CREATE_SESSION;
-    uint8_t *body = arena_alloc(&s->arena, 4);
-    be32_put(body, (uint32_t)c->timeout_ms);
-    m->body = slice_of(body, 4);
+    if (!s->cfg.local_sessions && s->mode == SERVE_FULL) {
+        core_submit_session(s, c);
+    } else if (local_begin(s, c)) {
+        handshake_answer(s, c, true);
+    } else {
+        s->stats.connections_rejected++;
+        core_close(s, c); // too many
+    }
 }
 
 static void renew_session(struct serve *s, struct conn *c, int64_t id)
@@ -62,6 +74,15 @@ static void renew_session(struct serve *s, struct conn *c, int64_t id)
         s->next_tag = 1;
     }
     c->renew_tag = s->next_tag;
+    if (local_has(s, id)) {
+        must(local_begin(s, c));
+        handshake_answer(s, c, true);
+        return;
+    }
+    if (s->mode == SERVE_READ_ONLY) {
+        handshake_answer(s, c, false); // it has seen whatever the client has, but not this session
+        return;
+    }
     core_submit(s, SUBMIT_RENEW, c)->tag = (uint64_t)c->id << 32 | c->renew_tag;
 }
 
@@ -69,11 +90,12 @@ void handshake_request(struct serve *s, struct conn *c, struct slice frame)
 {
     struct connect_request req;
     s->stats.connection_requests++;
-    if (!decode(s, frame, &req, &c->read_only_byte)) {
+    bool read_only;
+    if (!decode(s, frame, &req, &c->read_only_byte, &read_only)) {
         core_close(s, c);
         return;
     }
-    const char *why = refusal(s, &req);
+    const char *why = refusal(s, &req, read_only);
     if (why) {
         log_info(s->log, "session handshake on connection %u refused: %s", c->id, why);
         s->stats.connections_dropped++;
@@ -112,7 +134,7 @@ void handshake_answer(struct serve *s, struct conn *c, bool valid)
     buf_put_i32(out, 0);
     jute_put_record(out, &record_connect_response, &resp);
     if (c->read_only_byte) {
-        jute_put_bool(out, false);
+        jute_put_bool(out, s->mode == SERVE_READ_ONLY);
     }
     be32_put(out->p + at, (uint32_t)(out->n - at - 4));
     s->stats.sent++;
@@ -130,5 +152,6 @@ void handshake_answer(struct serve *s, struct conn *c, bool valid)
     }
     conn_set_state(c, CONN_LIVE);
     expiry_add(s->idle, c->id, c->timeout_ms, s->now);
+    mode_touch(s, c);
     feed_resume(s, c);
 }

@@ -28,6 +28,7 @@ struct order_item {
     uint8_t kind;       // enum order_kind
     bool answered;      // outcome known before its turn: `bytes` is its reply
     bool close_after;   // answered, and the connection ends with it
+    bool needs_global;  // WRITE: an ephemeral node of a local session that may not become global
     bool as_applied;    // answered: the reply's zxid is what is applied when it leaves
     uint32_t tag;       // SYNC
     uint32_t large;     // bytes counted as a large request in flight

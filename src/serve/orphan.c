@@ -39,11 +39,16 @@ static void drop(struct orphans *o, struct slab *items, uint32_t *link)
     slab_free(&o->slab, h);
 }
 
-void orphans_fini(struct orphans *o, struct slab *items)
+void orphan_forget_all(struct orphans *o, struct slab *items)
 {
     while (o->first) {
         drop(o, items, &o->first);
     }
+}
+
+void orphans_fini(struct orphans *o, struct slab *items)
+{
+    orphan_forget_all(o, items);
     slab_fini(&o->slab);
 }
 

@@ -19,3 +19,4 @@ void orphan_keep(struct orphans *o, struct slab *items, int64_t session, const s
 // Was this outcome awaited by a connection that is gone? It is taken then.
 bool orphan_take(struct orphans *o, struct slab *items, int64_t session, int32_t cxid);
 void orphan_forget(struct orphans *o, struct slab *items, int64_t session); // session has ended
+void orphan_forget_all(struct orphans *o, struct slab *items);

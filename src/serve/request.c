@@ -192,9 +192,40 @@ static struct slice with_stat(struct serve *s, struct slice body)
     return kept;
 }
 
+// The end of a local session is nobody else's business.
+static void take_local_close(struct serve *s, struct conn *c, const struct request *r)
+{
+    int64_t zxid = tree_zxid(s->tree);
+    local_end(s, c->session);
+    c->local = true; // until the connection ends, so that nobody is told of its session
+    conn_set_state(c, CONN_LEAVING);
+    if (c->order.n == 0) {
+        struct reply_to to = {.xid = r->xid, .op = r->op, .arrived = r->arrived};
+        reply_head(s, c, &to, zxid, ZK_OK);
+        core_close(s, c);
+        return;
+    }
+    struct buf frame = {0};
+    reply_head_encode(&frame, r->xid, zxid, ZK_OK);
+    struct order_item *x = queue(s, c, r, ORDER_WRITE, SLICE_NULL);
+    order_answer(x, buf_slice(&frame), true);
+    x->as_applied = true;
+    buf_fini(&frame);
+}
+
 static void take_write(struct serve *s, struct conn *c, const struct request *r)
 {
-    queue(s, c, r, ORDER_WRITE, r->op == OP_MULTI ? with_stat(s, r->body) : SLICE_NULL);
+    if (c->local && r->op == OP_CLOSE_SESSION) {
+        take_local_close(s, c, r);
+        return;
+    }
+    bool needs_global = c->local && local_needs_global(s, r->op, r->body);
+    if (needs_global && s->cfg.local_upgrade) {
+        local_upgrade(s, c);
+        needs_global = false;
+    }
+    queue(s, c, r, ORDER_WRITE, r->op == OP_MULTI ? with_stat(s, r->body) : SLICE_NULL)
+        ->needs_global = needs_global; // which the leader finds out
     struct submit *m = core_submit(s, SUBMIT_WRITE, c);
     m->cxid = r->xid;
     m->op = r->op;
@@ -346,9 +377,20 @@ static void take_sasl(struct serve *s, struct conn *c, const struct request *r)
 
 // ---- dispatch -----------------------------------------------------------------------------------
 
+// Java: ReadOnlyRequestProcessor.
+static bool is_change(const struct op_info *info)
+{
+    return (info->kind == OP_KIND_WRITE && info->code != OP_CLOSE_SESSION) ||
+           info->code == OP_SYNC || info->code == OP_CHECK || info->code == OP_DELETE_CONTAINER;
+}
+
 static void dispatch(struct serve *s, struct conn *c, const struct request *r)
 {
     const struct op_info *info = op_find(r->op);
+    if (s->mode == SERVE_READ_ONLY && info && is_change(info)) {
+        take_refused(s, c, r, ZK_NOTREADONLY);
+        return;
+    }
     switch (info ? info->kind : OP_KIND_NONE) {
     case OP_KIND_READ:
         take_read(s, c, r);

@@ -51,6 +51,7 @@ void serve_on_data(struct serve *s, uint32_t conn, struct slice bytes, struct mo
     }
     c->heard = now;
     s->stats.bytes_received += (int64_t)bytes.n;
+    mode_touch(s, c);
     if (conn_reads(c)) {
         feed_bytes(s, c, bytes);
     }
@@ -103,6 +104,8 @@ void serve_on_tick(struct serve *s, struct mono now, struct wall wall)
                  (uint64_t)c->session, timeout_ms);
         core_close(s, c);
     }
+    mode_tick(s);
+    local_tick(s);
     feed_settle(s);
 }
 
@@ -129,6 +132,7 @@ bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at)
 void serve_shift(struct serve *s, int64_t ms)
 {
     expiry_shift(s->idle, ms);
+    expiry_shift(s->locals, ms);
     for (size_t i = 0; i < s->conns.by_id_n; i++) {
         struct conn *c = conn_get(&s->conns, (uint32_t)i);
         if (c) {
@@ -172,6 +176,7 @@ static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
 {
     int32_t type = txn->hdr.type;
     struct order_item *x = order_oldest_write(&c->order, &s->items);
+    struct apply_result local;
     bool closes = type == OP_CLOSE_SESSION;
     if (!x || x->xid != txn->hdr.cxid || (closes && x->op != OP_CLOSE_SESSION)) {
         return; // the server's own, such as an expiry
@@ -179,6 +184,11 @@ static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
     if (r->err == ZK_SESSIONMOVED) {
         core_close(s, c); // its client is elsewhere and needs no answer
         return;
+    }
+    if (x->needs_global && r->err && type != OP_MULTI) {
+        local = *r; // as the leader saw it, its session is unknown
+        local.err = ZK_EPHEMERALONLOCALSESSION;
+        r = &local;
     }
     if (x == order_head(&c->order, &s->items) && !closes) {
         struct buf *out = core_conn_out(s, c); // the common case: straight into the output
@@ -204,6 +214,18 @@ static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
     buf_fini(&frame);
 }
 
+// A local session may have become global, here or where its client went.
+static void session_made(struct serve *s, int64_t session)
+{
+    local_end(s, session);
+    struct conn *c = conn_of_session(&s->conns, session);
+    if (c && c->state == CONN_HANDSHAKE && !c->renew_tag) {
+        handshake_answer(s, c, true);
+    } else if (c) {
+        mode_touch(s, c);
+    }
+}
+
 void serve_on_commit(struct serve *s, const struct txn *txn, const struct apply_out *out,
                      struct mono now, struct wall wall)
 {
@@ -217,13 +239,11 @@ void serve_on_commit(struct serve *s, const struct txn *txn, const struct apply_
     }
     int64_t session = txn->hdr.client_id;
     struct conn *c = conn_of_session(&s->conns, session);
-    if (orphan_take(&s->orphans, &s->items, session, txn->hdr.cxid)) {
+    if (txn->hdr.type == OP_CREATE_SESSION) {
+        session_made(s, session);
+    } else if (orphan_take(&s->orphans, &s->items, session, txn->hdr.cxid)) {
         c = txn->hdr.type == OP_CLOSE_SESSION ? c : NULL;
-    } else if (c && c->state == CONN_HANDSHAKE) {
-        if (txn->hdr.type == OP_CREATE_SESSION && !c->renew_tag) {
-            handshake_answer(s, c, true);
-        }
-    } else if (c) {
+    } else if (c && c->state != CONN_HANDSHAKE) {
         answer_txn(s, c, txn, &out->result);
     }
     if (txn->hdr.type == OP_CLOSE_SESSION) {
@@ -249,6 +269,10 @@ void serve_on_refuse(struct serve *s, int64_t session, int32_t cxid, int32_t op,
     if (c && c->state == CONN_HANDSHAKE && op == OP_CREATE_SESSION && !c->renew_tag) {
         s->stats.unsuccessful_handshakes++;
         core_close(s, c); // another server, or this one later, can make the session
+    } else if (c && op == OP_CREATE_SESSION) {
+        if (c->state != CONN_HANDSHAKE && s->cfg.local_sessions) {
+            (void)local_begin(s, c); // it stays what it was
+        }
     } else if (c) {
         struct order_item *x = order_find_write(&c->order, &s->items, cxid, op);
         if (!x && op != OP_CLOSE_SESSION) {
@@ -318,7 +342,7 @@ struct serve *serve_new(const struct serve_config *cfg, const struct tree *tree,
     s->log = log;
     s->facts = facts;
     s->facts_ctx = facts_ctx;
-    s->serving = true;
+    s->mode = SERVE_FULL;
     s->turn = 1;
     s->trigger = 1;
     s->trace_mask = 306; // Apache's default
@@ -328,6 +352,7 @@ struct serve *serve_new(const struct serve_config *cfg, const struct tree *tree,
     order_slab_init(&s->items);
     orphans_init(&s->orphans);
     s->idle = expiry_new(cfg->sessionless_timeout_ms, cfg->seed ^ 2);
+    s->locals = expiry_new(cfg->tick_ms, cfg->seed ^ 5);
     session_ids_init(&s->ids, cfg->server_id, now);
     s->watches = watches_new(cfg->seed ^ 3);
     throttle_init(&s->throttle,
@@ -361,12 +386,14 @@ void serve_free(struct serve **sp)
     conn_table_fini(&s->conns);
     slab_fini(&s->items);
     expiry_free(&s->idle);
+    expiry_free(&s->locals);
     watches_free(&s->watches);
     throttle_fini(&s->throttle);
     bufpool_fini(&s->pool);
     buf_fini(&s->notice);
     arena_fini(&s->arena);
     mem_free(s->hits);
+    mem_free(s->touched);
     mem_free(s->held);
     mem_free(s->held_bufs);
     mem_free(s->out.submits);
@@ -392,11 +419,6 @@ void serve_hold_writes(struct serve *s, bool hold)
     feed_settle(s);
 }
 
-void serve_set_serving(struct serve *s, bool serving)
-{
-    s->serving = serving;
-}
-
 void serve_check(const struct serve *s)
 {
     conn_table_check(&s->conns);
@@ -419,11 +441,15 @@ void serve_check(const struct serve *s)
         must(c->waits == WAIT_NONE || c->stalled);
         waiting += c->waits != WAIT_NONE;
         must((c->state == CONN_CLOSING) != expiry_has(s->idle, c->id, NULL));
+        must(!c->local || c->state == CONN_LEAVING || local_has(s, c->session));
+        must(s->mode != SERVE_READ_ONLY || !c->session || c->local);
+        must(s->mode != SERVE_OFF || c->state == CONN_NEW || c->state == CONN_CLOSING);
         // What can be answered was, unless its output is full.
         must(!order_is_ready(&c->order, &s->items) ||
              c->out.n + c->unsent > LIMIT_CONN_UNSENT_PAUSE);
     }
-    must(waiting == s->waiting[WAIT_ROOM].n + s->waiting[WAIT_TURN].n);
+    must(waiting == s->waiting[WAIT_ROOM].n + s->waiting[WAIT_TURN].n + s->waiting[WAIT_MODE].n);
+    mode_check(s);
     must(in_process == s->throttle.in_process);
     must(in_process_bytes == s->throttle.in_process_bytes);
     watches_check(s->watches);

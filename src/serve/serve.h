@@ -48,17 +48,57 @@ struct serve_config {
     bool enforce_auth;                // enforce.auth.enabled
     const char *enforce_auth_schemes; // enforce.auth.schemes
     bool read_only_enabled;           // readonlymode.enabled: isro is whitelisted
+    bool local_sessions;              // localSessionsEnabled; never on a standalone server
+    bool local_upgrade;               // localSessionsUpgradingEnabled
     uint64_t seed;
     // For the four letter words; text owned by the caller for serve's life.
     const char *version; // "3.9.5-<commit>, built on <date>"
+};
+
+// Whom this server serves. A new struct serve is FULL; the node of an ensemble sets OFF first.
+enum serve_mode {
+    SERVE_OFF,      // no role: nobody
+    SERVE_FULL,     // a role, or standalone: everybody
+    SERVE_READ_ONLY // no quorum in reach: reads, for clients that said they can live with that
+};
+
+// Of a server's role, as the leader sees those that follow it.
+struct serve_learner {
+    int64_t sid;
+    const char *address, *role; // "127.0.0.1:40312", "participant" or "observer"
+    bool synced;
+    int64_t zxid; // the last it acknowledged
+};
+
+// What a member of an ensemble tells besides. Counts of the leader are 0 elsewhere.
+struct serve_ensemble {
+    int64_t server_id, epoch;
+    const char *peer_state; // "leading - broadcast", "following - synchronization - diff", ...
+    int64_t quorum_size;    // voters
+    int64_t learners;       // connected, of whatever kind
+    int64_t synced_followers, synced_non_voting_followers;
+    int64_t synced_observers; // of a leader or an observer master, -1: this is neither
+    int64_t pending_syncs;
+    int64_t proposal_last, proposal_min, proposal_max; // bytes, -1: none yet
+    int64_t role_ms;                                   // since the role began to serve
+    const char *observer_master;                       // of an observer: id of whom it follows
+    int64_t elections; // how often it looked for a leader; why it did last, NULL: it did not
+    const char *election_reason;
+    int64_t diffs, snaps; // learners brought up by DIFF and by SNAP
+    int64_t learner_proposals, learner_commits, quit_leading_disloyal;
+    struct summary election_ms, unavailable_ms, leader_unavailable_ms;
+    struct summary follower_sync_ms, observer_sync_ms;
+    const struct serve_learner *list;
+    size_t list_n;
 };
 
 // What the four letter words and later the admin server tell that serve does not know itself.
 // Filled by node before each command that asks for it (serve_facts_fn is called on the core thread
 // only).
 struct serve_facts {
-    const char *mode; // "standalone", "leader", ...
-    bool serving;     // false: "This ZooKeeper instance is not currently serving requests"
+    const char *mode; // "standalone", "leader", "follower", "observer", "read-only"
+    bool serving;     // false: it stops. While OFF the words say that it does not serve anyway
+    const struct serve_ensemble *ensemble; // NULL: standalone
     int64_t uptime_ms, data_dir_size, log_dir_size, last_snap_zxid;
     int64_t fsync_slow, snap_count, snap_errors, proposals;
     struct summary fsync_ns, batch_txns, snapshot_ms, prep_ns;
@@ -66,7 +106,7 @@ struct serve_facts {
     int64_t init_ms, snap_load_ms, txns_load_ms, txns_loaded;
     const char *conf_text; // what `conf` prints
     struct env_sysinfo sys;
-    const struct expiry *expiry; // for dump; NULL on a server that does not expire
+    const struct expiry *expiry; // for dump; NULL on a learner, which does not expire sessions
 };
 
 // A request that leaves serve for the leader. Slices are good until the next call into serve.
@@ -74,7 +114,8 @@ enum submit_kind {
     SUBMIT_WRITE,   // prep, propose; comes back as serve_on_commit or serve_on_refuse
     SUBMIT_SYNC,    // comes back as serve_on_synced
     SUBMIT_RENEW,   // is this session alive? comes back as serve_on_renewed
-    SUBMIT_SESSION, // create this session: a write whose body is CreateSessionTxn
+    SUBMIT_SESSION, // create this session: a write whose body is CreateSessionTxn. Also of a local
+                    // session that becomes global; it comes before the write that needs it
     SUBMIT_TOUCH    // the connection ends; its session was heard of at `heard`. No answer
 };
 struct submit {
@@ -152,11 +193,29 @@ void serve_on_renewed(struct serve *s, uint64_t tag, bool alive, struct mono now
 
 // When the session's connection last sent anything, for expiry; false if it has no connection here.
 bool serve_last_heard(const struct serve *s, int64_t session, struct mono *at);
+// For a learner's answer to PING: calls `each` for every global session that was heard here since
+// the last call (also if its connection is gone by now), with the timeout it negotiated. Costs what
+// was heard, not what is connected. The first call of a role tells all that are connected.
+void serve_touched(struct serve *s, void (*each)(void *ctx, int64_t session, int32_t timeout_ms),
+                   void *ctx);
 // This process did not run for so long: nobody could be heard, so it is no silence.
 void serve_shift(struct serve *s, int64_t ms);
 void serve_stop(struct serve *s); // no new connections; existing ones are closed
 // While true, no write is taken: whoever sends one waits. Reads go on.
 void serve_hold_writes(struct serve *s, bool hold);
-// While false, session handshakes are closed without an answer (it starts as true).
-void serve_set_serving(struct serve *s, bool serving);
+
+// The role changes. Leaving FULL or READ_ONLY ends every connection that has a session or asked for
+// one (what it was answered still leaves) and forgets all that was submitted: submits not taken are
+// dropped, outcomes that come late find nobody. Connections that have not asked for a session stay,
+// words are answered in every mode. While OFF the node may replace what is in the tree.
+//
+// While OFF a ConnectRequest is not refused at once as Apache does: after a refusal a client sleeps
+// up to a second before it tries the next server, which has no leader either, while an election
+// takes a fraction of that. So it is held for LIMIT_HELD_CONNECT_MS at most and taken as soon as
+// the new role serves. Only in the first LIMIT_HOLD_WINDOW_MS: a server that takes longer is cut
+// off or is being brought up, and its clients are better off elsewhere.
+//
+// Local sessions (localSessionsEnabled) outlive an election, with a full timeout after it; Apache
+// forgets them. Those made while READ_ONLY end with that mode if they are not enabled otherwise.
+void serve_set_mode(struct serve *s, enum serve_mode mode, struct mono now, struct wall wall);
 void serve_check(const struct serve *s);
