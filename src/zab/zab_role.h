@@ -74,7 +74,7 @@ struct zab_packet {
     int64_t designated;     // COMMITANDACTIVATE, INFORMANDACTIVATE: the next leader; the latter has
                             // a txn, too
     const struct id_vec *authinfo; // REQUEST: who the client is
-    struct slice data;      // of all other types, as it came; NEWLEADER: of the membership's text
+    struct slice data; // of all other types, as it came; NEWLEADER: of the membership's text
 };
 
 struct zab_entry {
@@ -122,9 +122,9 @@ struct role_event {
     int64_t sid, zxid, epoch;
     uint64_t tag;
     struct blob *txn;
-    // leader; it keeps a copy. PROPOSE: the txn is a reconfiguration to this membership, its version
-    // is zxid, and no other one is outstanding (NULL: it is none). EPOCH_SAVED of the accepted
-    // epoch: the last seen membership from now on (8.5; NULL: as before).
+    // leader; it keeps a copy. PROPOSE: the txn is a reconfiguration to this membership, its
+    // version is zxid, and no other one is outstanding (NULL: it is none). EPOCH_SAVED of the
+    // accepted epoch: the last seen membership from now on (8.5; NULL: as before).
     const struct members *members;
     const struct zab_packet *packet;
     struct sync_ask disk; // DISK: disk, disk_n, size_factor, snapshot_bytes, snapshot_zxid
