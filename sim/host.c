@@ -4,6 +4,7 @@
 #include "node/node.h"
 #include "sim/check_tree.h"
 #include "sim/client.h"
+#include "sim/hostconf.h"
 #include "sim/tamper.h"
 #include "sim/world.h"
 
@@ -17,47 +18,6 @@ static void log_line(void *ctx, enum log_level level, const char *line)
     }
 }
 
-static void set(struct host *h, const char *key, const char *value)
-{
-    struct buf why = {0};
-    enum err e = config_set(&h->cfg, slice_str(key), slice_str(value), &why);
-    must(e == ERR_OK);
-    buf_fini(&why);
-}
-
-static void set_one_of(struct host *h, const char *key, const char *const *values, size_t n)
-{
-    set(h, key, values[world_below(h->w, n)]);
-}
-
-#define ONE_OF(...) \
-    (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
-
-// Small limits, so that every rare thing happens often.
-static void configure(struct host *h)
-{
-    struct buf why = {0};
-    config_init(&h->cfg);
-    set(h, "clientPort", "2181");
-    set(h, "dataDir", "/data");
-    set_one_of(h, "dataLogDir", ONE_OF("/data", "/log"));
-    set(h, "tickTime", "500");
-    set(h, "extendedTypesEnabled", "true");
-    set(h, "4lw.commands.whitelist", "*");
-    set(h, "logLevel", "debug");
-    set(h, "znode.container.checkIntervalMs", "700");
-    set_one_of(h, "snapCount", ONE_OF("20", "100", "400", "100000"));
-    set_one_of(h, "preAllocSize", ONE_OF("1", "4", "16", "64"));
-    set_one_of(h, "txnLogSizeLimitInKb", ONE_OF("-1", "8", "64"));
-    set_one_of(h, "snapshot.compression.method", ONE_OF("", "", "gz", "snappy"));
-    set_one_of(h, "globalOutstandingLimit", ONE_OF("4", "100", "1000"));
-    set_one_of(h, "maxClientCnxns", ONE_OF("0", "60"));
-    set_one_of(h, "serializeLastProcessedZxid.enabled", ONE_OF("true", "false"));
-    enum err e = config_finish(&h->cfg, &why, &why);
-    must(e == ERR_OK);
-    buf_fini(&why);
-}
-
 struct host *host_new(struct world *w, uint32_t index)
 {
     struct host *h = mem_zalloc(sizeof(*h));
@@ -68,7 +28,7 @@ struct host *host_new(struct world *w, uint32_t index)
     h->job_delay_ns = (int64_t)(50 + world_below(w, 4000)) * 1000;
     crashdisk_set_lying(h->disk, w->opt.plant == PLANT_LYING_SYNC);
     host_net_reset(h);
-    configure(h);
+    hostconf_make(h);
     return h;
 }
 

@@ -19,6 +19,7 @@ static const char usage[] =
     "reeve-sim --seeds A..B [options]  many, one after the other\n"
     "reeve-sim --plants [--seed N]      show that each planted bug is found, from seed N on\n"
     "  --plant NAME   plant one bug            --storm S     seconds of faults (30)\n"
+    "  --servers N    voters (1..5; 0: by chance)   --observers N (0..2)\n"
     "  --clients N    how many clients (2..16) --no-faults   only load\n"
     "  --only FAULT   only this kind of fault  --quiet-node  without the servers' own log lines\n";
 
@@ -37,6 +38,7 @@ static void add(struct total *t, const struct figures *f)
     t->fig.sessions += f->sessions;
     t->fig.commits += f->commits;
     t->fig.boots += f->boots;
+    t->fig.leaders += f->leaders;
     t->fig.sim_ns += f->sim_ns;
     for (int k = 0; k < FAULTS; k++) {
         t->fig.faults[k] += f->faults[k];
@@ -47,9 +49,9 @@ static void print_total(const struct total *t)
 {
     printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " steps: %" PRIu64
            " requests, %" PRIu64 " replies, %" PRIu64 " notifications, %" PRIu64
-           " transactions, %" PRIu64 " sessions, %" PRIu64 " starts\nfaults:",
+           " transactions, %" PRIu64 " sessions, %" PRIu64 " starts, %" PRIu64 " leaders\nfaults:",
            t->seeds, (double)t->fig.sim_ns / 3.6e12, t->fig.steps, t->fig.requests, t->fig.replies,
-           t->fig.notifications, t->fig.commits, t->fig.sessions, t->fig.boots);
+           t->fig.notifications, t->fig.commits, t->fig.sessions, t->fig.boots, t->fig.leaders);
     for (int k = 0; k < FAULTS; k++) {
         printf(" %s %" PRIu64, fault_name((enum fault_kind)k), t->fig.faults[k]);
     }
@@ -163,6 +165,14 @@ static bool parse_value(struct command *c, const char *key, const char *value)
     }
     if (strcmp(key, "--storm") == 0 && n > 0 && n <= 100000) {
         c->o.storm_s = (int)n;
+        return true;
+    }
+    if (strcmp(key, "--servers") == 0 && n <= 5) {
+        c->o.servers = (int)n;
+        return true;
+    }
+    if (strcmp(key, "--observers") == 0 && n <= 2) {
+        c->o.observers = (int)n;
         return true;
     }
     if (strcmp(key, "--clients") == 0 && n >= 1 && n <= CLIENTS_MAX) {

@@ -19,7 +19,12 @@ enum {
 
 void options_init(struct options *o, uint64_t seed)
 {
-    *o = (struct options){.seed = seed, .storm_s = 30, .faults = ~0u, .verbose_node = true};
+    *o = (struct options){.seed = seed,
+                          .storm_s = 30,
+                          .servers = 1,
+                          .observers = -1,
+                          .faults = ~0u,
+                          .verbose_node = true};
 }
 
 void world_later(struct world *w, int64_t in_ns, struct sched_event ev)
@@ -47,6 +52,18 @@ int64_t world_delay(struct world *w, int64_t mean_ns)
     return (int64_t)d;
 }
 
+// A third of the worlds has a server that is alone, most others have three.
+static void draw_servers(struct world *w)
+{
+    static const uint32_t voters[] = {1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 4, 5};
+    uint32_t n = voters[world_below(w, sizeof(voters) / sizeof(voters[0]))];
+    n = w->opt.servers ? (uint32_t)w->opt.servers : n;
+    uint32_t o = n > 1 && world_chance(w, 1, 3) ? 1 + (uint32_t)world_below(w, 2) : 0;
+    o = w->opt.observers >= 0 ? (uint32_t)w->opt.observers : o;
+    hostconf_draw(w, n, o);
+    w->hosts_n = n + o;
+}
+
 struct world *world_new(const struct options *o)
 {
     struct world *w = mem_zalloc(sizeof(*w));
@@ -56,7 +73,7 @@ struct world *world_new(const struct options *o)
     net_init(w);
     faults_init(w);
     w->check = check_tree_new();
-    w->hosts_n = 1;
+    draw_servers(w);
     for (uint32_t i = 0; i < w->hosts_n; i++) {
         w->hosts[i] = host_new(w, i);
         host_boot_later(w->hosts[i], 0);

@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "sim/fault.h"
+#include "sim/hostconf.h"
 #include "sim/net.h"
 #include "sim/plant.h"
 #include "sim/report.h"
@@ -30,6 +31,8 @@ struct options {
     enum plant plant;
     int storm_s;       // length of the first phase
     int clients;       // 0: by chance
+    int servers;       // voters; 0: by chance
+    int observers;     // -1: by chance
     unsigned faults;   // bits 1 << enum fault_kind: which kinds may happen
     bool verbose_node; // the servers' own log lines are part of the history
 };
@@ -51,6 +54,7 @@ struct world {
     struct sched sched;
     struct report report;
     struct net net;
+    struct ensemble_conf conf;
     struct host *hosts[HOSTS_MAX];
     uint32_t hosts_n;
     struct client *clients[CLIENTS_MAX];
