@@ -78,7 +78,7 @@ static struct errand *errand_add(struct elect *e, struct errand x)
 static void dial(struct elect *e, const struct links_action *a)
 {
     struct env_target to[LINKS_DIAL_ADDRS_MAX];
-    _Static_assert(LINKS_DIAL_ADDRS_MAX <= ENV_TARGETS_MAX, "targets of one dial");
+    _Static_assert((int)LINKS_DIAL_ADDRS_MAX <= (int)ENV_TARGETS_MAX, "targets of one dial");
     must(a->addrs_n <= LINKS_DIAL_ADDRS_MAX);
     for (size_t i = 0; i < a->addrs_n; i++) {
         to[i] = (struct env_target){a->addrs[i].host, a->addrs[i].port};
