@@ -26,53 +26,21 @@ void faults_init(struct world *w)
         bool on = (w->opt.faults & 1u << k) && world_chance(w, 3, 5);
         f->weight[k] = on ? 1 + (unsigned)world_below(w, 5) : 0;
     }
+    for (int k = FAULT_SPLIT; k < FAULTS && w->conf.voters + w->conf.observers == 1; k++) {
+        f->weight[k] = 0;
+    }
     f->weight[FAULT_CUT] *= 3;
     f->weight[FAULT_ERRORS] = f->weight[FAULT_ERRORS] ? 1 : 0;
 }
 
-static void later_end(struct world *w, enum fault_kind k, uint32_t host, int64_t in_ns)
+void faults_end_later(struct world *w, enum fault_kind k, uint32_t host, int64_t in_ns)
 {
     world_later(w, in_ns, (struct sched_event){.kind = SCHED_UNFAULT, .a = (uint32_t)k, .b = host});
 }
 
-static int64_t up_to(struct world *w, int64_t ms)
+int64_t faults_up_to(struct world *w, int64_t ms)
 {
     return (int64_t)(1 + world_below(w, (uint64_t)ms)) * SIM_MS;
-}
-
-static uint32_t any_link(struct world *w)
-{
-    uint32_t at = (uint32_t)world_below(w, LINKS_MAX);
-    for (uint32_t i = 0; i < LINKS_MAX; i++) {
-        uint32_t k = (at + i) % LINKS_MAX;
-        const struct link *l = &w->net.links[k];
-        if (l->used && l->end[DIALER].open && l->end[ACCEPTOR].open) {
-            return k;
-        }
-    }
-    return LINK_NONE;
-}
-
-static void strike_net(struct world *w, enum fault_kind k)
-{
-    uint32_t link = any_link(w);
-    if (link == LINK_NONE) {
-        return;
-    }
-    switch (k) {
-    case FAULT_CUT:
-        net_cut(w, link);
-        break;
-    case FAULT_FREEZE:
-        net_freeze(w, link, up_to(w, 6000));
-        break;
-    default:
-        if (!w->net.links[link].end[DIALER].is_host) {
-            net_client_stall(w, link, true);
-        }
-        later_end(w, FAULT_STALL, link, up_to(w, 5000));
-        break;
-    }
 }
 
 static void strike_disk(struct world *w, struct host *h, enum fault_kind k)
@@ -81,19 +49,19 @@ static void strike_disk(struct world *w, struct host *h, enum fault_kind k)
     case FAULT_FULL:
         h->full_now = true;
         crashdisk_set_capacity(h->disk, crashdisk_used(h->disk) + world_below(w, 8000));
-        later_end(w, k, h->index, up_to(w, 6000));
+        faults_end_later(w, k, h->index, faults_up_to(w, 6000));
         break;
     case FAULT_SLOW:
         h->job_delay_ns = (int64_t)(20 + world_below(w, 300)) * SIM_MS;
-        later_end(w, k, h->index, up_to(w, 4000));
+        faults_end_later(w, k, h->index, faults_up_to(w, 4000));
         break;
     case FAULT_STUCK:
-        h->stuck_until_ns = w->now_ns + up_to(w, 4000);
+        h->stuck_until_ns = w->now_ns + faults_up_to(w, 4000);
         break;
     default:
         h->may_fail = true;
         crashdisk_set_errors(h->disk, 10 + (uint32_t)world_below(w, 200));
-        later_end(w, k, h->index, up_to(w, 2000));
+        faults_end_later(w, k, h->index, faults_up_to(w, 2000));
         break;
     }
 }
@@ -151,7 +119,7 @@ static void strike_host(struct world *w, struct host *h, enum fault_kind k)
     case FAULT_KILL:
         if (h->node) {
             host_down(h, k == FAULT_POWER);
-            host_boot_later(h, up_to(w, 1500));
+            host_boot_later(h, faults_up_to(w, 1500));
         }
         break;
     case FAULT_POWER_IN_JOB:
@@ -165,14 +133,39 @@ static void strike_host(struct world *w, struct host *h, enum fault_kind k)
         host_stop(h);
         break;
     case FAULT_PAUSE:
-        host_pause(h, up_to(w, 4000));
+        host_pause(h, faults_up_to(w, 4000));
         break;
     case FAULT_CLOCK:
-        h->clock.wall_offset_ms += up_to(w, 20000) / SIM_MS - 10000;
+        h->clock.wall_offset_ms += faults_up_to(w, 20000) / SIM_MS - 10000;
         break;
     default:
         strike_disk(w, h, k);
         break;
+    }
+}
+
+// Leaders have more than their share of bad luck.
+static struct host *any_host(struct world *w)
+{
+    struct host *leader = trail_leader(w);
+    if (leader && w->hosts_n > 1 && world_chance(w, 1, 4)) {
+        return leader;
+    }
+    return w->hosts[world_below(w, w->hosts_n)];
+}
+
+// A majority or more, at the same moment or nearly so.
+static void strike_many(struct world *w, enum fault_kind k)
+{
+    uint32_t from = (uint32_t)world_below(w, w->hosts_n);
+    uint32_t most = w->hosts_n / 2 + 1;
+    uint32_t n = most + (uint32_t)world_below(w, w->hosts_n - most + 1);
+    enum fault_kind one = k == FAULT_MANY_IN_JOB   ? FAULT_POWER_IN_JOB
+                          : k == FAULT_ALL_RESTART ? FAULT_RESTART
+                          : world_chance(w, 2, 3)  ? FAULT_POWER
+                                                   : FAULT_KILL;
+    for (uint32_t i = 0; i < n; i++) {
+        strike_host(w, w->hosts[(from + i) % w->hosts_n], one);
     }
 }
 
@@ -196,18 +189,23 @@ void faults_strike(struct world *w)
     }
     w->fig.faults[k]++;
     report_line(&w->report, "fault: %s", names[k]);
-    struct host *h = w->hosts[world_below(w, w->hosts_n)];
-    if (k == FAULT_CUT || k == FAULT_FREEZE || k == FAULT_STALL) {
-        strike_net(w, (enum fault_kind)k);
+    if (fault_is_of_net((enum fault_kind)k)) {
+        fault_net_strike(w, (enum fault_kind)k);
+    } else if (k == FAULT_MANY_DOWN || k == FAULT_MANY_IN_JOB || k == FAULT_ALL_RESTART) {
+        strike_many(w, (enum fault_kind)k);
     } else {
-        strike_host(w, h, (enum fault_kind)k);
+        strike_host(w, any_host(w), (enum fault_kind)k);
     }
     world_later(w, world_delay(w, f->mean_gap_ns), (struct sched_event){.kind = SCHED_FAULT});
 }
 
 void faults_end(struct world *w, enum fault_kind k, uint32_t at)
 {
-    struct host *h = w->hosts[k == FAULT_STALL ? 0 : at];
+    if (fault_is_of_net(k)) {
+        fault_net_end(w, k, at);
+        return;
+    }
+    struct host *h = w->hosts[at];
     switch (k) {
     case FAULT_FULL:
         crashdisk_set_capacity(h->disk, UINT64_MAX);
@@ -219,11 +217,6 @@ void faults_end(struct world *w, enum fault_kind k, uint32_t at)
         break;
     case FAULT_ERRORS:
         crashdisk_set_errors(h->disk, 0);
-        break;
-    case FAULT_STALL:
-        if (w->net.links[at].used && !w->net.links[at].end[DIALER].is_host) {
-            net_client_stall(w, at, false);
-        }
         break;
     default:
         break;
@@ -242,7 +235,5 @@ void faults_heal(struct world *w)
         faults_end(w, FAULT_SLOW, i);
         faults_end(w, FAULT_ERRORS, i);
     }
-    for (uint32_t i = 0; i < LINKS_MAX; i++) {
-        faults_end(w, FAULT_STALL, i);
-    }
+    fault_net_heal(w);
 }

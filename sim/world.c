@@ -14,6 +14,7 @@ enum {
     DRAIN_S = 14, // longer than the longest session timeout and a tick
     STOP_S = 30,
     AGAIN_S = 2,
+    AGAIN_ENSEMBLE_S = 8,
     STEPS_MAX = 4000000 // no seed needs as many; more is a loop
 };
 
@@ -71,9 +72,9 @@ struct world *world_new(const struct options *o)
     w->rng.state = o->seed * 0x9e3779b97f4a7c15u + 1;
     w->report.trace = o->trace;
     net_init(w);
-    faults_init(w);
     w->check = check_tree_new();
     draw_servers(w);
+    faults_init(w);
     for (uint32_t i = 0; i < w->hosts_n; i++) {
         w->hosts[i] = host_new(w, i);
         host_boot_later(w->hosts[i], 0);
@@ -128,6 +129,7 @@ static void begin_drain(struct world *w)
 
 static void begin_stop(struct world *w)
 {
+    check_tree_equal(w->check, w);
     check_tree_end(w->check, w);
     for (uint32_t i = 0; i < w->hosts_n; i++) {
         if (!w->hosts[i]->node) {
@@ -139,6 +141,8 @@ static void begin_stop(struct world *w)
     world_later(w, STOP_S * SIM_S, (struct sched_event){.kind = SCHED_PHASE});
 }
 
+// What a clean stop leaves behind survives even the loss of power. A server that is alone compares
+// its tree at each of these starts; an ensemble has first to find its leader.
 static void begin_again(struct world *w)
 {
     for (uint32_t i = 0; i < w->hosts_n; i++) {
@@ -146,15 +150,22 @@ static void begin_again(struct world *w)
             report_fail(&w->report, "host %u has not stopped", i);
             return;
         }
-        host_boot(w->hosts[i]); // compares the tree with the model
+        host_boot(w->hosts[i]);
         if (w->report.failed) {
             return;
         }
-        // What a clean stop leaves behind survives even the loss of power.
         host_down(w->hosts[i], true);
         host_boot(w->hosts[i]);
     }
-    world_later(w, AGAIN_S * SIM_S, (struct sched_event){.kind = SCHED_PHASE});
+    world_later(w, (w->hosts_n > 1 ? AGAIN_ENSEMBLE_S : AGAIN_S) * SIM_S,
+                (struct sched_event){.kind = SCHED_PHASE});
+}
+
+static void begin_over(struct world *w)
+{
+    if (w->hosts_n > 1) {
+        check_tree_equal(w->check, w);
+    }
 }
 
 static void next_phase(struct world *w)
@@ -174,6 +185,9 @@ static void next_phase(struct world *w)
         break;
     case PHASE_AGAIN:
         begin_again(w);
+        break;
+    case PHASE_OVER:
+        begin_over(w);
         break;
     default:
         break;
