@@ -73,20 +73,15 @@ static enum zkerr on_create_session(struct prep *x, struct txn_body *out)
     return ZK_OK;
 }
 
-// A standalone server has no members to change.
-static enum zkerr on_reconfig(const struct prep *x)
+// What the caller refuses comes as the client sent it.
+static enum zkerr on_reconfig(struct prep *x, struct txn_body *out)
 {
     struct reconfig_request r = {0};
     struct jute_in in = body_in(x);
-    jute_get_record(&in, &record_reconfig_request, &r, NULL);
-    if (in.err) {
-        return ZK_MARSHALLINGERROR;
+    if (x->req->refuse) {
+        jute_get_record(&in, &record_reconfig_request, &r, NULL);
     }
-    if (!x->p->t->cfg.reconfig_enabled) {
-        return ZK_RECONFIGDISABLED;
-    }
-    bool open = x->req->session == 0 || pending_session_is_open(x->p, x->req->session);
-    return open ? ZK_UNIMPLEMENTED : ZK_SESSIONEXPIRED;
+    return in.err ? ZK_MARSHALLINGERROR : prep_reconfig(x, out);
 }
 
 static enum zkerr prepare(struct prep *x, struct txn_body *out)
@@ -112,7 +107,7 @@ static enum zkerr prepare(struct prep *x, struct txn_body *out)
         prep_close_session(x, out);
         return ZK_OK;
     case OP_RECONFIG:
-        return on_reconfig(x);
+        return on_reconfig(x, out);
     default:
         return ZK_UNIMPLEMENTED;
     }

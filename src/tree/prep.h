@@ -29,8 +29,14 @@ struct prep_request {
     int64_t session; // 0: the server itself (container and TTL reaping)
     int32_t cxid;    // xid of the request, 0 for internal ones
     int32_t op;      // enum op; CREATE_SESSION and DELETE_CONTAINER come from the server only
+    // What the client sent. RECONFIG with nothing to refuse: the text of the next membership, as it
+    // is to stand in /zookeeper/config; working it out and judging it is not prep's.
     struct slice body;
     const struct auth *auth;
+    // What the caller knows against it, ZK_OK: nothing. It is asked where the session is, behind
+    // its being open (a session that has moved); of RECONFIG also what ranks behind that and before
+    // the permission.
+    enum zkerr refuse;
 };
 
 // Appends the entry (TxnHeader, record, digest) to `out`. A request that fails becomes an error

@@ -52,6 +52,7 @@ enum zkerr prep_create(struct prep *x, const struct create_order *o, struct txn_
 enum zkerr prep_delete(struct prep *x, const struct delete_request *r, struct txn_body *out);
 enum zkerr prep_set_data(struct prep *x, const struct set_data_request *r, struct txn_body *out);
 enum zkerr prep_set_acl(struct prep *x, const struct set_acl_request *r, struct txn_body *out);
+enum zkerr prep_reconfig(struct prep *x, struct txn_body *out);
 enum zkerr prep_check(struct prep *x, const struct check_version_request *r, struct txn_body *out);
 enum zkerr prep_delete_container(struct prep *x, struct slice path, struct txn_body *out);
 void prep_close_session(struct prep *x, struct txn_body *out);

@@ -10,7 +10,8 @@
 static enum zkerr check_session(const struct prep *x)
 {
     int64_t id = x->req->session;
-    return id == 0 || pending_session_is_open(x->p, id) ? ZK_OK : ZK_SESSIONEXPIRED;
+    bool open = id == 0 || pending_session_is_open(x->p, id);
+    return open ? x->req->refuse : ZK_SESSIONEXPIRED;
 }
 
 static bool may(const struct prep *x, const struct pnode *n, int32_t perm)
@@ -325,6 +326,30 @@ enum zkerr prep_set_acl(struct prep *x, const struct set_acl_request *r, struct 
     pending_done(x->p, h);
     out->type = OP_SET_ACL;
     out->set_acl = (struct set_acl_txn){r->path, acl, wrap_add(node.aversion, 1)};
+    return ZK_OK;
+}
+
+// The node's version stays -1, and the digest leaves it out as all below /zookeeper.
+enum zkerr prep_reconfig(struct prep *x, struct txn_body *out)
+{
+    struct slice path = SLICE_LIT("/zookeeper/config");
+    struct pnode node;
+    if (!x->p->t->cfg.reconfig_enabled) {
+        return ZK_RECONFIGDISABLED;
+    }
+    enum zkerr e = reach(x, path, PERM_WRITE, &node);
+    if (e) {
+        return e;
+    }
+    uint32_t h = pending_touch(x->p, path);
+    struct pnode *n = &rec_at(x->p, h)->n;
+    n->version = -1;
+    n->mzxid = x->zxid;
+    n->mtime = x->now.ms;
+    pending_set_data(x->p, h, x->req->body);
+    pending_done(x->p, h);
+    out->type = OP_RECONFIG;
+    out->set_data = (struct set_data_txn){path, x->req->body, -1};
     return ZK_OK;
 }
 

@@ -28,6 +28,25 @@ void tree_add_config(struct tree *t)
     node_create(t, zk, path, &in);
 }
 
+// Java: ZKDatabase.initConfigInZKDatabase.
+void tree_set_config(struct tree *t, struct slice text, int64_t version, int64_t wall_ms)
+{
+    struct slice path = SLICE_LIT("/zookeeper/config");
+    tree_add_config(t);
+    uint32_t h = tree_find(t, path);
+    if (!h) {
+        return; // a foreign tree without /zookeeper
+    }
+    struct node *n = node_change_begin(t, h);
+    int64_t before = node_data_len(n);
+    n->version = -1;
+    n->mzxid = version;
+    n->mtime = wall_ms;
+    node_put_data(t, h, path, text);
+    node_change_end(t, h);
+    quota_on_set_data(t, path, (int64_t)text.n - before);
+}
+
 static void init(struct tree *t)
 {
     slab_init(&t->nodes, sizeof(struct node));

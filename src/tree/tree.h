@@ -39,6 +39,10 @@ void tree_free(struct tree **t);
 // sessions and slices do not. No walk may be in progress in either.
 void tree_swap(struct tree *a, struct tree *b);
 
+// /zookeeper/config := text, modified by `version` now. Each server's own doing when a membership
+// is activated or known at a start: no transaction, and not in the digest.
+void tree_set_config(struct tree *t, struct slice text, int64_t version, int64_t wall_ms);
+
 const struct tree_config *tree_config(const struct tree *t);
 int64_t tree_zxid(const struct tree *t); // last applied
 uint64_t tree_digest(const struct tree *t);

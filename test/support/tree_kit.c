@@ -63,7 +63,8 @@ void kit_reset_body(struct kit *k)
 enum zkerr kit_prep(struct kit *k, int64_t session, int32_t op)
 {
     must(k->pipe_n < KIT_PIPE_MAX);
-    struct prep_request r = {session, 7, op, buf_slice(&k->body), &k->who};
+    struct prep_request r = {session, 7, op, buf_slice(&k->body), &k->who, k->refuse};
+    k->refuse = ZK_OK;
     struct buf *out = &k->pipe[k->pipe_n++];
     buf_clear(out);
     enum zkerr e = prep_txn(k->p, &r, ++k->zxid, (struct wall){k->ms}, out);

@@ -21,6 +21,7 @@ struct kit {
     int64_t zxid;
     int64_t ms; // wall clock of the next prep
     struct auth who;
+    enum zkerr refuse; // of the next request alone
     struct zk_id ids[4];
     struct arena arena; // of the last answer
     struct apply_out out;

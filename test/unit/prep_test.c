@@ -280,6 +280,7 @@ static void undecodable_and_foreign_requests_take_a_zxid(void **state)
         buf_put_i32(&k->body, -1);
     }
     buf_put_i64(&k->body, -1);
+    k->refuse = ZK_UNIMPLEMENTED;
     assert_int_equal(kit_do(k, 1, OP_RECONFIG), ZK_RECONFIGDISABLED);
     assert_int_equal(tree_zxid(k->t), before + 4);
 
@@ -291,6 +292,7 @@ static void undecodable_and_foreign_requests_take_a_zxid(void **state)
         buf_put_i32(&on.body, -1);
     }
     buf_put_i64(&on.body, -1);
+    on.refuse = ZK_UNIMPLEMENTED;
     assert_int_equal(kit_do(&on, 1, OP_RECONFIG), ZK_UNIMPLEMENTED);
     kit_fini(&on);
 }
