@@ -15,6 +15,7 @@
 
 struct entry {
     int64_t session;
+    int64_t owner;
     int64_t deadline; // ticks
     int64_t key;      // ticks; order in the heap
     int32_t timeout_ms;
@@ -147,6 +148,7 @@ void expiry_add(struct expiry *e, int64_t session, int32_t timeout_ms, struct mo
         }
         h = slab_alloc(&e->slab);
         entry_at(e, h)->session = session;
+        entry_at(e, h)->owner = EXPIRY_NO_OWNER;
         *find(e, session) = h;
         mem_grow((void **)&e->heap, &e->heap_cap, e->heap_n + 1, sizeof(*e->heap));
         entry_at(e, h)->key = INT64_MAX;
@@ -195,6 +197,23 @@ bool expiry_has(const struct expiry *e, int64_t session, int32_t *timeout_ms)
         *timeout_ms = entry_at(e, h)->timeout_ms;
     }
     return h != 0;
+}
+
+bool expiry_owner(const struct expiry *e, int64_t session, int64_t *owner)
+{
+    uint32_t h = *find(e, session);
+    if (h) {
+        *owner = entry_at(e, h)->owner;
+    }
+    return h != 0;
+}
+
+void expiry_set_owner(struct expiry *e, int64_t session, int64_t owner)
+{
+    uint32_t h = *find(e, session);
+    if (h) {
+        entry_at(e, h)->owner = owner;
+    }
 }
 
 size_t expiry_count(const struct expiry *e)

@@ -23,6 +23,11 @@ void expiry_add(struct expiry *e, int64_t session, int32_t timeout_ms,
 void expiry_touch(struct expiry *e, int64_t session, struct mono at); // unknown: ignored
 void expiry_remove(struct expiry *e, int64_t session);
 bool expiry_has(const struct expiry *e, int64_t session, int32_t *timeout_ms);
+// Through which server a session speaks, on the leader of an ensemble: any number of the caller's.
+// False: the session is unknown.
+#define EXPIRY_NO_OWNER INT64_MIN
+bool expiry_owner(const struct expiry *e, int64_t session, int64_t *owner);
+void expiry_set_owner(struct expiry *e, int64_t session, int64_t owner); // unknown: ignored
 size_t expiry_count(const struct expiry *e);
 // A session whose deadline is at or before now; false: none left. It stays in the table until
 // touched or removed and is named again, but not before the next tick: the caller may ask in a
