@@ -12,9 +12,9 @@ void supply_init(struct supply *s, struct env *env, const struct log *log, const
 
 static void free_reader(struct supply_reader *r)
 {
-    history_give_back(&r->history);
-    history_close(&r->history);
-    history_fini(&r->history);
+    excerpt_give_back(&r->excerpt);
+    excerpt_close(&r->excerpt);
+    excerpt_fini(&r->excerpt);
     stream_close(&r->stream);
     stream_fini(&r->stream);
     mem_free(r);
@@ -210,7 +210,7 @@ static void run_read(struct env_job *job)
 {
     struct supply_reader *r = (struct supply_reader *)job;
     if (r->kind == SUPPLY_HISTORY) {
-        history_read(&r->history, &r->bound);
+        excerpt_read(&r->excerpt, &r->bound);
     } else {
         stream_read(&r->stream);
     }
@@ -219,14 +219,14 @@ static void run_read(struct env_job *job)
 static void run_close(struct env_job *job)
 {
     struct supply_reader *r = (struct supply_reader *)job;
-    history_close(&r->history);
+    excerpt_close(&r->excerpt);
     stream_close(&r->stream);
 }
 
 static void start_read(struct supply *s, struct supply_reader *r)
 {
     must(!r->busy);
-    history_give_back(&r->history);
+    excerpt_give_back(&r->excerpt);
     r->bound = log_bound_of(s->log);
     r->busy = true;
     submit(s, &r->job, run_read);
@@ -245,7 +245,7 @@ static void begin(struct supply *s, enum supply_kind kind, uint64_t tag, struct 
 void supply_history_begin(struct supply *s, uint64_t tag, int64_t after, int64_t until)
 {
     struct supply_reader *r = mem_zalloc(sizeof(*r));
-    history_init(&r->history, s->env, s->log_dir, after, until);
+    excerpt_init(&r->excerpt, s->env, s->log_dir, after, until);
     begin(s, SUPPLY_HISTORY, tag, r);
 }
 
@@ -276,7 +276,7 @@ static void drop(struct supply *s, struct supply_reader *r)
 // No job of it is in flight. One that has no file open goes at once.
 static void close_reader(struct supply *s, struct supply_reader *r)
 {
-    if (r->closing || (!r->history.r.open && !r->stream.open)) {
+    if (r->closing || (!r->excerpt.r.open && !r->stream.open)) {
         drop(s, r);
         return;
     }
@@ -311,12 +311,12 @@ static int on_reader(struct supply *s, struct supply_reader *r, struct disk_even
         *event = (struct disk_event){.type = DISK_STREAM, .answer = &s->answer};
         return 1;
     }
-    if (r->history.again) {
+    if (r->excerpt.again) {
         start_read(s, r);
         return 0;
     }
-    s->answer.entries = r->history.entries;
-    s->answer.entries_n = r->history.n;
+    s->answer.entries = r->excerpt.entries;
+    s->answer.entries_n = r->excerpt.n;
     *event = (struct disk_event){.type = DISK_HISTORY, .answer = &s->answer};
     return 1;
 }

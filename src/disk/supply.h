@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // struct supply: what a leader reads of its own disk for learners: offers, histories and streams of
-// disk/sync.h. The core thread's side; the reading is in offer.c, history.c, stream.c.
+// disk/sync.h. The core thread's side; the reading is in offer.c, excerpt.c, stream.c.
 //
 // Everything is short jobs of the background lane: one at a time for each reader and one for the
 // offers. The lane takes jobs in the order they come, so readers, a snapshot being written and the
@@ -15,7 +15,7 @@
 // answered as it is.
 #pragma once
 
-#include "disk/history.h"
+#include "disk/excerpt.h"
 #include "disk/log.h"
 #include "disk/offer.h"
 #include "disk/stream.h"
@@ -45,7 +45,7 @@ struct supply_reader {
     uint64_t tag;
     bool busy, ended, closing;
     struct log_bound bound;
-    struct history history;
+    struct excerpt excerpt;
     struct stream stream;
 };
 

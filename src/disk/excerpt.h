@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// struct history: a learner's share of the log, part by part: the entries behind `last` up to
+// struct excerpt: a learner's share of the log, part by part: the entries behind `last` up to
 // `until`, over as many files as it takes. disk/sync.h, disk_history_begin.
 //
 // It goes on only to an entry that follows the one before: the next of its epoch or the first of a
 // later one. The latter shows nothing about what was behind the one before, so it counts only in a
-// log that was whole on the way there: no damage, and `last` itself was seen. (What is handed to a
-// history is one joined run of an offer; but files go while it is read.)
+// log that was whole on the way there: no damage, and `last` itself was seen. (What is handed to an
+// excerpt is one joined run of an offer; but files go while it is read.)
 //
 // On a lane, except for init, give_back and what is said otherwise.
 #pragma once
@@ -14,7 +14,7 @@
 #include "disk/logreader.h"
 #include "disk/sync.h"
 
-struct history {
+struct excerpt {
     struct env *env;
     const char *dir;
     int64_t last, until; // delivered so far
@@ -28,10 +28,10 @@ struct history {
     size_t n, cap;
 };
 
-void history_init(struct history *h, struct env *env, const char *dir, int64_t after,
+void excerpt_init(struct excerpt *x, struct env *env, const char *dir, int64_t after,
                   int64_t until);
 // Fills entries[0..n). n == 0 and not `again`: that was all.
-void history_read(struct history *h, const struct log_bound *bound);
-void history_close(struct history *h);
-void history_give_back(struct history *h); // core thread: drops the entries
-void history_fini(struct history *h);      // closed, given back
+void excerpt_read(struct excerpt *x, const struct log_bound *bound);
+void excerpt_close(struct excerpt *x);
+void excerpt_give_back(struct excerpt *x); // core thread: drops the entries
+void excerpt_fini(struct excerpt *x);      // closed, given back
