@@ -138,6 +138,16 @@ static void on_request(struct check_tree *c, struct world *w, const struct txn *
     }
 }
 
+static void say_applied(struct world *w, const struct txn *t)
+{
+    struct buf text = {0};
+    if (!w->report.silent) {
+        txn_fmt(&text, t);
+        report_line(&w->report, "applied %.*s", (int)text.n, (const char *)text.p);
+    }
+    buf_fini(&text);
+}
+
 void check_tree_record(struct check_tree *c, struct world *w, struct slice entry)
 {
     struct txn t;
@@ -146,10 +156,7 @@ void check_tree_record(struct check_tree *c, struct world *w, struct slice entry
         report_fail(&w->report, "a log record does not decode: %s", err_text(e));
         return;
     }
-    struct buf text = {0};
-    txn_fmt(&text, &t);
-    report_line(&w->report, "applied %.*s", (int)text.n, (const char *)text.p);
-    buf_fini(&text);
+    say_applied(w, &t);
     w->fig.commits++;
     if (t.hdr.type == OP_CREATE_SESSION) {
         on_create_session(c, w, &t);

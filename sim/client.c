@@ -353,9 +353,11 @@ void client_send(struct client *c, struct ask *q)
     }
     mem_grow((void **)&c->asks, &c->asks_cap, c->asks_n + 1, sizeof(struct ask *));
     c->asks[c->asks_n++] = q;
-    char text[160];
-    ask_fmt(q, text, sizeof(text));
-    report_line(&w->report, "client %u asks %s", c->index, text);
+    if (!w->report.silent) {
+        char text[160];
+        ask_fmt(q, text, sizeof(text));
+        report_line(&w->report, "client %u asks %s", c->index, text);
+    }
     w->fig.requests++;
     c->last_sent_ns = w->now_ns;
     c->closing |= q->type == OP_CLOSE_SESSION;

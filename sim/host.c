@@ -338,7 +338,7 @@ void host_boot(struct host *h)
     set_time(h);
     h->booted_ns = w->now_ns;
     h->env.ops = &host_env_ops;
-    h->env.log = (struct logger){log_line, h, LOG_DEBUG};
+    h->env.log = (struct logger){log_line, h, w->report.silent ? LOG_ERROR : LOG_DEBUG};
     h->env.seed = rng_next(&w->rng);
     w->fig.boots++;
     report_line(&w->report, "host %u boots", h->index);

@@ -58,18 +58,25 @@ static void print_total(const struct total *t)
     printf("\n");
 }
 
-// why: where the failure's text goes, NULL: print it with the history before it.
+// why: where the failure's text goes, NULL: print it with the history before it. A run that fails
+// without a history is run again with one.
 static bool run(const struct options *o, struct total *t, char *why)
 {
+    struct options again = *o;
     struct world *w = world_new(o);
-    bool good = world_run(w);
+    bool good = world_run(w), silent = o->silent;
     add(t, &w->fig);
     if (!good && why) {
         snprintf(why, WHY_MAX, "%s", w->report.why);
-    } else if (!good) {
+    } else if (!good && !silent) {
         report_print(&w->report, o->seed, w->fig.steps);
     }
     world_free(&w);
+    if (!good && !why && silent) {
+        struct total none = {0};
+        again.silent = false;
+        must(!run(&again, &none, NULL));
+    }
     return good;
 }
 
@@ -81,6 +88,7 @@ static int run_range(struct options *o, uint64_t from, uint64_t to)
         o->seed = seed;
         if (from != to) {
             printf("seed %" PRIu64 "\n", seed); // so that an abort names it
+            o->silent = !o->trace;
         }
         bad += !run(o, &t, NULL);
     }
@@ -91,6 +99,7 @@ static int run_range(struct options *o, uint64_t from, uint64_t to)
 static int run_plants(struct options *o, uint64_t from)
 {
     int missed = 0;
+    o->silent = true;
     for (int p = PLANT_NONE + 1; p < PLANTS_COUNT; p++) {
         struct total t = {0};
         bool found = false;

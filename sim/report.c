@@ -7,6 +7,9 @@
 
 void report_line(struct report *r, const char *fmt, ...)
 {
+    if (r->silent) {
+        return;
+    }
     char *line = r->ring[r->lines++ % REPORT_LINES];
     int n = snprintf(line, REPORT_LINE_MAX, "%4" PRId64 ".%06" PRId64 " ", r->now_ns / 1000000000,
                      r->now_ns / 1000 % 1000000);

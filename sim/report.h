@@ -10,7 +10,8 @@
 enum { REPORT_LINES = 64, REPORT_LINE_MAX = 240 };
 
 struct report {
-    bool trace; // print every line as it comes
+    bool silent; // keep no lines: a run that fails can be run again
+    bool trace;  // print every line as it comes
     bool failed;
     int64_t now_ns;
     uint64_t lines;

@@ -71,6 +71,7 @@ struct world *world_new(const struct options *o)
     w->opt = *o;
     w->rng.state = o->seed * 0x9e3779b97f4a7c15u + 1;
     w->report.trace = o->trace;
+    w->report.silent = o->silent;
     net_init(w);
     w->check = check_tree_new();
     draw_servers(w);

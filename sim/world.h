@@ -28,6 +28,7 @@ enum phase { PHASE_STORM, PHASE_CALM, PHASE_DRAIN, PHASE_STOP, PHASE_AGAIN, PHAS
 struct options {
     uint64_t seed;
     bool trace;
+    bool silent; // no history at all; several times faster
     enum plant plant;
     int storm_s;       // length of the first phase
     int clients;       // 0: by chance

@@ -34,6 +34,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 import xml.etree.ElementTree
@@ -49,6 +50,9 @@ PROGRAM_TIMEOUT = 120
 SEED_TIMEOUT = 180
 E2E_TIMEOUT = 1200
 TAIL_LINES = 40
+# The simulator runs so many seeds per process, and says this in its summary.
+SIM_BLOCK = 20
+SIM_TOTAL = "simulated hours"
 
 
 class Result:
@@ -240,21 +244,48 @@ class Runner:
         if not self.built(result, [f"{self.args.build}/reeve-sim"]):
             return
         program = os.path.join(self.build, "reeve-sim")
-        end = time.monotonic() + self.args.time if self.args.time else None
-        left = self.args.seeds or (1 << 40 if end else 100)
+        start = time.monotonic()
+        end = start + self.args.time if self.args.time else None
+        want = self.args.seeds or (1 << 40 if end else 100)
+        total = SimTotal()
+        first = random.getrandbits(40)
+        blocks = iter(range(first, first + want, SIM_BLOCK))
 
-        def one(seed):
-            code, output = self.run(f"sim-{seed}", [program, "--seed", str(seed)], SEED_TIMEOUT)
+        def over():
+            return (end is not None and time.monotonic() >= end) or result.failed >= 20
+
+        def worker(_):
+            while not over():
+                with total.lock:
+                    at = next(blocks, None)
+                if at is None:
+                    return
+                last = min(at + SIM_BLOCK, first + want) - 1
+                self.sim_block(result, program, at, last, total, over)
+
+        self.each(worker, range(self.jobs))
+        total.show(time.monotonic() - start)
+
+    # Seeds one after the other in one process, which goes on after a failure but not after an
+    # abort: then the rest is for another process.
+    def sim_block(self, result, program, at, last, total, over):
+        while at <= last and not over():
+            code, output = self.run(f"sim-{at}", [program, "--seeds", f"{at}..{last}"],
+                                    SEED_TIMEOUT)
+            begun = [int(n) for n in re.findall(r"^seed (\d+)$", output, re.M)]
+            bad = {int(n) for n in re.findall(r"^seed (\d+) failed", output, re.M)}
+            whole = SIM_TOTAL in output
+            if not whole:  # the last one that began has ended the process
+                bad.add(begun[-1] if begun else at)
+            with total.lock:
+                total.add(output)
+                result.passed += len(set(begun) - bad)
+                for seed in sorted(bad):
+                    result.add(f"seed {seed} (reeve-sim --seed {seed})", 0, 1,
+                               seed_output(output, seed))
             if code == 0:
-                os.unlink(os.path.join(self.logs, f"sim-{seed}.log"))
-            return seed, code, output
-
-        while left > 0 and (end is None or time.monotonic() < end) and result.failed < 20:
-            seeds = [random.getrandbits(48) for _ in range(min(left, 4 * self.jobs))]
-            left -= len(seeds)
-            for seed, code, output in self.each(one, seeds):
-                result.add(f"seed {seed} (reeve-sim --seed {seed})", int(code == 0),
-                           int(code != 0), output)
+                os.unlink(os.path.join(self.logs, f"sim-{at}.log"))
+            at = last + 1 if whole else (begun[-1] if begun else at) + 1
 
     def ring_e2e(self, result):
         if not glob.glob(TOP + "/test/e2e/**/test_*.py", recursive=True):
@@ -295,6 +326,41 @@ class Runner:
         print(f"{name + ':':10} {result.passed} ok, {result.failed} bad{skipped}"
               f"  ({time.monotonic() - start:.1f} s)", flush=True)
         return result
+
+
+class SimTotal:
+    """What the simulator says it has done, summed over its processes."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.counts = {}
+        self.faults = {}
+
+    def add(self, output):
+        for line in output.splitlines():
+            if SIM_TOTAL in line:
+                for n, what in re.findall(r"([\d.]+) ([a-z ]+)", line):
+                    self.counts[what] = self.counts.get(what, 0) + float(n)
+            elif line.startswith("faults:"):
+                for what, n in re.findall(r"(\S+) (\d+)", line[len("faults:"):]):
+                    self.faults[what] = self.faults.get(what, 0) + int(n)
+
+    def show(self, seconds):
+        if not self.counts:
+            return
+        for what, n in self.counts.items():
+            text = f"{n:.1f}" if "hours" in what else f"{n:.0f}"
+            print(f"    {what:18} {text:>12}   {n / seconds:10.2f} per second")
+        print(f"    faults injected    {sum(self.faults.values()):12}")
+        for what, n in sorted(self.faults.items(), key=lambda item: -item[1]):
+            print(f"      {what:16} {n:12}")
+
+
+def seed_output(output, seed):
+    """What was printed while this seed ran."""
+    at = output.find(f"seed {seed}\n")
+    end = re.compile(r"^seed \d+$", re.M).search(output, at + len(f"seed {seed}\n"))
+    return output[max(at, 0):end.start() if end else len(output)]
 
 
 def errors_of(output):
