@@ -249,6 +249,7 @@ static void take_sync(struct serve *s, struct conn *c, const struct request *r)
     struct submit *m = core_submit(s, SUBMIT_SYNC, c);
     m->cxid = r->xid;
     m->op = r->op;
+    m->body = path; // a learner sends the request on as it came
     m->tag = (uint64_t)c->id << 32 | x->tag;
 }
 

@@ -122,7 +122,7 @@ struct submit {
     enum submit_kind kind;
     uint32_t conn;
     int64_t session;
-    int32_t cxid, op; // WRITE, SESSION
+    int32_t cxid, op; // WRITE, SESSION, SYNC
     struct slice body;
     const struct auth *auth;
     int32_t timeout_ms; // RENEW, SESSION: negotiated

@@ -93,7 +93,15 @@ static void propose(struct rig *r, const struct submit *m)
     struct prep_request req = {
         .session = m->session, .cxid = m->cxid, .op = m->op, .body = m->body, .auth = m->auth};
     struct buf txn = {0};
+    bool local = r->takes_locals && m->kind == SUBMIT_WRITE &&
+                 !session_get(tree_sessions_const(r->tree), m->session, NULL);
+    if (local) {
+        req.session = 0;
+    }
     (void)prep_txn(r->pending, &req, ++r->zxid, r->wall, &txn);
+    if (local) {
+        be64_put(txn.p, (uint64_t)m->session); // TxnHeader's clientId
+    }
     r->log[r->log_n++] = txn;
 }
 
@@ -323,6 +331,12 @@ void rig_slow(struct rig *r, uint32_t conn, bool slow)
         }
         after_event(r);
     }
+}
+
+void rig_mode(struct rig *r, enum serve_mode mode)
+{
+    serve_set_mode(r->serve, mode, r->now, r->wall);
+    after_event(r);
 }
 
 void rig_advance(struct rig *r, int64_t ms)

@@ -39,6 +39,7 @@ struct rig {
     struct wall wall;
     bool auto_commit;
     bool refuse;                   // the disk is full
+    bool takes_locals;             // the leader lets sessions write that it does not know
     bool one_round;                // connections that have had their turn wait for the next event
     struct rig_client *clients;    // RIG_CONNS of them
     uint32_t clients_high;         // above the highest number used
@@ -67,8 +68,9 @@ void rig_send(struct rig *r, uint32_t conn, struct slice bytes);
 void rig_hang_up(struct rig *r, uint32_t conn);
 void rig_slow(struct rig *r, uint32_t conn, bool slow); // false: takes all that waits
 void rig_advance(struct rig *r, int64_t ms);            // time, with a tick
-bool rig_commit(struct rig *r);                         // the oldest write; false: there is none
-void rig_settle(struct rig *r);                         // commits and answers until nothing is left
+void rig_mode(struct rig *r, enum serve_mode mode);
+bool rig_commit(struct rig *r); // the oldest write; false: there is none
+void rig_settle(struct rig *r); // commits and answers until nothing is left
 
 // A handshake, to the end. Returns the session (0: refused).
 int64_t rig_connect(struct rig *r, uint32_t conn, int32_t timeout_ms);
