@@ -87,14 +87,25 @@ void rig_free(struct rig **rp)
 
 // ---- node's part --------------------------------------------------------------------------------
 
+// The session is global, or will be before what is proposed next.
+static bool is_known(const struct rig *r, int64_t session)
+{
+    bool known = session_get(tree_sessions_const(r->tree), session, NULL);
+    for (size_t i = r->log_at; i < r->log_n && !known; i++) {
+        struct txn_header h;
+        must(txn_decode_header(buf_slice(&r->log[i]), &h) == ERR_OK);
+        known = h.type == OP_CREATE_SESSION && h.client_id == session;
+    }
+    return known;
+}
+
 static void propose(struct rig *r, const struct submit *m)
 {
     mem_grow((void **)&r->log, &r->log_cap, r->log_n + 1, sizeof(*r->log));
     struct prep_request req = {
         .session = m->session, .cxid = m->cxid, .op = m->op, .body = m->body, .auth = m->auth};
     struct buf txn = {0};
-    bool local = r->takes_locals && m->kind == SUBMIT_WRITE &&
-                 !session_get(tree_sessions_const(r->tree), m->session, NULL);
+    bool local = r->takes_locals && m->kind == SUBMIT_WRITE && !is_known(r, m->session);
     if (local) {
         req.session = 0;
     }
