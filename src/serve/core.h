@@ -58,6 +58,7 @@ struct touched {
 struct serve {
     struct serve_config cfg;
     const struct tree *tree;
+    int64_t complete_to; // beyond what the tree shows
     const struct logger *log;
     struct serve_facts *(*facts)(void *ctx);
     void *facts_ctx;

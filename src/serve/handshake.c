@@ -32,7 +32,7 @@ static const char *refusal(struct serve *s, const struct connect_request *req, b
         s->stats.connections_rejected++;
         return "connection_throttle_tokens are used up";
     }
-    if (req->last_zxid_seen > tree_zxid(s->tree)) {
+    if (req->last_zxid_seen > tree_zxid(s->tree) && req->last_zxid_seen > s->complete_to) {
         return "it has seen a zxid that this server has not";
     }
     if (s->mode == SERVE_READ_ONLY && req->session_id &&

@@ -149,3 +149,8 @@ void mode_check(const struct serve *s)
     must(s->touching || s->touched_n == 0);
     must(touched <= s->touched_n);
 }
+
+void serve_set_complete_to(struct serve *s, int64_t zxid)
+{
+    s->complete_to = zxid;
+}

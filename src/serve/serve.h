@@ -218,4 +218,7 @@ void serve_hold_writes(struct serve *s, bool hold);
 // Local sessions (localSessionsEnabled) outlive an election, with a full timeout after it; Apache
 // forgets them. Those made while READ_ONLY end with that mode if they are not enabled otherwise.
 void serve_set_mode(struct serve *s, enum serve_mode mode, struct mono now, struct wall wall);
+// Nothing up to zxid is missing here, although the tree may not show one as high: a new epoch e has
+// begun, and Apache's leaders tell their clients (e,0) before there is a first transaction.
+void serve_set_complete_to(struct serve *s, int64_t zxid);
 void serve_check(const struct serve *s);
