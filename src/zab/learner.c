@@ -21,11 +21,8 @@ void learner_free(struct learner **l)
     if (!*l) {
         return;
     }
-    for (size_t i = (*l)->first; i < (*l)->n; i++) {
-        blob_unref(&(*l)->line[i].e.txn);
-    }
+    line_fini(&(*l)->line);
     acts_fini(&(*l)->acts);
-    mem_free((*l)->line);
     mem_free(*l);
     *l = NULL;
 }
@@ -60,72 +57,74 @@ static void set_deadline(struct learner *l, int64_t ticks)
 
 // ---- the line -----------------------------------------------------------------------------------
 
-static void line_put(struct learner *l, const struct zab_packet *k, bool committed)
+// Who votes owes an ACK of what it was sent live; what came before is acknowledged by NEWLEADER's.
+static bool owes_acks(const struct learner *l)
 {
-    if (l->n == l->cap && l->first > l->n / 2) {
-        memmove(l->line, l->line + l->first, (l->n - l->first) * sizeof(*l->line));
-        l->n -= l->first;
-        l->first = 0;
-    }
-    mem_grow((void **)&l->line, &l->cap, l->n + 1, sizeof(*l->line));
-    l->line[l->n++] = (struct line_entry){.e = {k->zxid, blob_ref(k->txn)}, .committed = committed};
-    l->last = k->zxid;
+    return l->phase == LEARNER_LIVE && !l->s.observer;
 }
 
-static void append(struct learner *l, struct line_entry *x)
+static void append(struct learner *l, const struct line_entry *x)
 {
-    x->appended = true;
-    x->owes_ack = l->phase == LEARNER_LIVE && !l->s.observer;
+    l->line.appended++;
+    if (!owes_acks(l)) {
+        l->line.acked = l->line.appended;
+    }
     l->last_appended = x->e.zxid;
     acts_add(&l->acts,
              (struct role_action){.type = ROLE_APPEND, .zxid = x->e.zxid, .txn = x->e.txn});
 }
 
-static void apply(struct learner *l, struct line_entry *x)
+static void apply(struct learner *l, const struct line_entry *x)
 {
-    x->applied = true;
+    l->line.applied++;
     l->committed = x->e.zxid;
     history_append(l->history, x->e.zxid, x->e.txn);
     acts_add(&l->acts,
              (struct role_action){.type = ROLE_COMMIT, .zxid = x->e.zxid, .txn = x->e.txn});
+    if (x->activates) {
+        acts_add(&l->acts, (struct role_action){
+                               .type = ROLE_ACTIVATE, .zxid = x->e.zxid, .sid = x->designated});
+    }
 }
 
-// Whether an entry may go to the log now.
-static bool may_append(const struct learner *l, const struct line_entry *x)
+// Whether the next entry may go to the log now.
+static bool may_append(const struct learner *l)
 {
+    if (l->line.appended == l->line.n) {
+        return false;
+    }
+    bool committed = l->line.appended < l->line.committed;
     if (l->phase == LEARNER_LIVE) {
-        return !l->s.observer || x->committed;
+        return !l->s.observer || committed;
     }
     if (l->phase == LEARNER_LOGGING) {
-        return l->opened && x->e.zxid <= l->history_end;
+        return l->opened && l->line.v[l->line.appended].e.zxid <= l->history_end;
     }
-    return l->opened && x->committed && l->phase < LEARNER_LOGGING;
+    return l->opened && committed && l->phase < LEARNER_LOGGING;
+}
+
+static bool may_apply(const struct learner *l)
+{
+    return l->line.applied < l->line.appended && l->line.applied < l->line.committed;
 }
 
 // Everything in the line takes the steps it can take, in order.
 static void move_line(struct learner *l)
 {
-    bool in_order = true, commits_in_order = true;
-    for (size_t i = l->first; i < l->n; i++) {
-        struct line_entry *x = &l->line[i];
-        if (in_order && !x->appended && may_append(l, x)) {
-            append(l, x);
+    struct line *q = &l->line;
+    while (may_append(l) || may_apply(l)) {
+        if (may_append(l)) {
+            append(l, &q->v[q->appended]);
         }
-        in_order &= x->appended;
-        if (commits_in_order && x->appended && x->committed && !x->applied) {
-            apply(l, x);
-        }
-        commits_in_order &= x->applied;
-        if (x->owes_ack && x->e.zxid <= l->logged) {
-            x->owes_ack = false;
-            send(l, QPACKET_ACK, x->e.zxid);
+        if (may_apply(l)) {
+            apply(l, &q->v[q->applied]);
         }
     }
-    while (l->first < l->n && l->line[l->first].applied && !l->line[l->first].owes_ack) {
-        acts_hold(&l->acts, l->line[l->first++].e.txn);
+    while (q->acked < q->appended && q->v[q->acked].e.zxid <= l->logged) {
+        send(l, QPACKET_ACK, q->v[q->acked++].e.zxid);
     }
-    if (l->first == l->n) {
-        l->first = l->n = 0;
+    for (struct blob *txn; (txn = line_take(q)) != NULL;) {
+        acts_hold(&l->acts, txn);
     }
 }
 
@@ -149,11 +148,12 @@ static void on_peer_up(struct learner *l)
 static void send_ack_epoch(struct learner *l, int64_t current)
 {
     l->phase = LEARNER_OPENING;
-    acts_add(&l->acts, (struct role_action){.type = ROLE_SEND,
-                                            .sid = l->s.leader,
-                                            .packet = {.type = QPACKET_ACKEPOCH,
-                                                       .zxid = l->s.last_zxid,
-                                                       .current_epoch = current}});
+    acts_add(&l->acts,
+             (struct role_action){.type = ROLE_SEND,
+                                  .sid = l->s.leader,
+                                  .packet = {.type = QPACKET_ACKEPOCH,
+                                             .zxid = l->s.wants_snapshot ? 0 : l->s.last_zxid,
+                                             .current_epoch = current}});
 }
 
 // ZabWithFLE: FollowerProcessLEADERINFO; Java: Learner.registerWithLeader.
@@ -180,6 +180,10 @@ static void on_opening(struct learner *l, const struct zab_packet *k)
 {
     if (l->phase != LEARNER_OPENING) {
         step_down(l, "an opening packet out of order");
+        return;
+    }
+    if (l->s.wants_snapshot && k->type != QPACKET_SNAP) {
+        step_down(l, "a snapshot was needed, the leader sent none");
         return;
     }
     l->phase = LEARNER_SYNCING;
@@ -225,8 +229,8 @@ static void on_newleader(struct learner *l, const struct zab_packet *k)
         return;
     }
     l->phase = LEARNER_LOGGING;
-    for (size_t i = l->first; i < l->n && l->line[i].committed; i++) {
-        l->history_end = l->line[i].e.zxid;
+    if (l->line.committed > l->line.first) {
+        l->history_end = l->line.v[l->line.committed - 1].e.zxid;
     }
     acts_add(&l->acts, (struct role_action){.type = ROLE_LAST_SEEN, .data = k->data});
 }
@@ -262,35 +266,61 @@ static void on_epoch_saved(struct learner *l, int64_t epoch)
 
 static void on_proposal(struct learner *l, const struct zab_packet *k)
 {
+    bool informs = k->type != QPACKET_PROPOSAL;
     if (l->phase < LEARNER_SYNCING) {
         step_down(l, "a proposal before the opening packet");
-    } else if (l->s.observer && l->phase == LEARNER_LIVE && k->type == QPACKET_PROPOSAL) {
         return;
-    } else if (!k->txn || !zxid_follows(l->last, k->zxid)) {
-        step_down(l, "a gap in the leader's proposals");
-    } else {
-        line_put(l, k, k->type == QPACKET_INFORM);
     }
+    if (l->s.observer && l->phase == LEARNER_LIVE && !informs) {
+        return;
+    }
+    if (!k->txn || !zxid_follows(l->last, k->zxid)) {
+        step_down(l, "a gap in the leader's proposals");
+        return;
+    }
+    if (informs && l->line.committed != l->line.n) {
+        step_down(l, "an INFORM behind a proposal that has no COMMIT");
+        return;
+    }
+    line_put(&l->line, k->zxid, k->txn);
+    l->last = k->zxid;
+    l->line.committed += informs;
 }
 
-// ZabWithFLE: FollowerProcessCOMMIT; Java: FollowerZooKeeperServer.commit.
-static void on_commit(struct learner *l, int64_t zxid)
+// The entry that was the last to become committed activates its membership.
+static void activates(struct learner *l, const struct zab_packet *k)
+{
+    struct line_entry *x = &l->line.v[l->line.committed - 1];
+    x->activates = true;
+    x->designated = k->designated;
+}
+
+// ZabWithFLE: FollowerProcessCOMMIT; Java: FollowerZooKeeperServer.commit, Follower.processPacket.
+// One that comes before NEWLEADER, or behind it, activates where its entry is committed, too.
+static void on_commit(struct learner *l, const struct zab_packet *k)
 {
     if (l->s.observer && l->phase == LEARNER_LIVE) {
         return;
     }
-    for (size_t i = l->first; i < l->n; i++) {
-        struct line_entry *x = &l->line[i];
-        if (x->committed) {
-            continue;
-        }
-        if (x->e.zxid != zxid) {
-            step_down(l, "a COMMIT that is not of the oldest proposal");
-        }
-        x->committed = true;
+    if (l->line.committed == l->line.n) {
+        return; // nothing waits for one: it says nothing new
+    }
+    if (l->line.v[l->line.committed].e.zxid != k->zxid) {
+        step_down(l, "a COMMIT that is not of the oldest proposal");
         return;
     }
-    // Nothing waits for one: it says nothing new.
+    l->line.committed++;
+    if (k->type == QPACKET_COMMITANDACTIVATE) {
+        activates(l, k);
+    }
+}
+
+static void on_inform_and_activate(struct learner *l, const struct zab_packet *k)
+{
+    on_proposal(l, k);
+    if (l->phase != LEARNER_OVER) {
+        activates(l, k);
+    }
 }
 
 static void on_live_packet(struct learner *l, const struct zab_packet *k)
@@ -324,8 +354,12 @@ static void on_packet(struct learner *l, const struct zab_packet *k)
     case QPACKET_INFORM:
         on_proposal(l, k);
         break;
+    case QPACKET_INFORMANDACTIVATE:
+        on_inform_and_activate(l, k);
+        break;
     case QPACKET_COMMIT:
-        on_commit(l, k->zxid);
+    case QPACKET_COMMITANDACTIVATE:
+        on_commit(l, k);
         break;
     case QPACKET_NEWLEADER:
         on_newleader(l, k);
@@ -337,10 +371,6 @@ static void on_packet(struct learner *l, const struct zab_packet *k)
     case QPACKET_SYNC:
     case QPACKET_REVALIDATE:
         on_live_packet(l, k);
-        break;
-    case QPACKET_COMMITANDACTIVATE:
-    case QPACKET_INFORMANDACTIVATE:
-        step_down(l, "the ensemble was reconfigured");
         break;
     default:
         break; // unknown types are ignored

@@ -5,6 +5,7 @@
 
 #include "zab/acts.h"
 #include "zab/learner.h"
+#include "zab/line.h"
 
 enum learner_phase {
     LEARNER_CONNECTING,
@@ -19,27 +20,18 @@ enum learner_phase {
     LEARNER_OVER
 };
 
-struct line_entry {
-    struct zab_entry e; // one reference
-    bool committed;     // the leader said so
-    bool appended;      // APPEND is out
-    bool applied;       // COMMIT is out, it is in the history
-    bool owes_ack;      // ACK when it is logged
-};
-
 struct learner {
     struct role_settings s;
     struct history *history;
     enum learner_phase phase;
     struct mono now, deadline;
-    int64_t epoch;           // offered by the leader
-    bool opened;             // what the opening packet asked for is durable
-    int64_t last;            // the last entry taken in
-    int64_t history_end;     // the last entry that had its COMMIT before NEWLEADER
-    int64_t last_appended;   // of this role; 0: none
-    int64_t logged;          // durable, as far as LOGGED said
-    int64_t committed;       // last applied
-    struct line_entry *line; // [first, n)
-    size_t first, n, cap;
+    int64_t epoch;         // offered by the leader
+    bool opened;           // what the opening packet asked for is durable
+    int64_t last;          // the last entry taken in
+    int64_t history_end;   // the last entry that had its COMMIT before NEWLEADER
+    int64_t last_appended; // of this role; 0: none
+    int64_t logged;        // durable, as far as LOGGED said
+    int64_t committed;     // last applied
+    struct line line;
     struct acts acts;
 };

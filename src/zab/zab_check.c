@@ -2,13 +2,12 @@
 //
 // What is always true of a role between two steps.
 //
-//   leader    its epoch is above all it accepted; only proposals of that epoch are outstanding,
-//   none
-//             of them has its quorum; the history ends at what is committed; who is not LIVE was
-//             sent no COMMIT of it, who is has all
-//   learner   the line is without a gap; what is appended is a beginning of it, so is what is
-//             committed, so is what is applied; nothing is applied that is not appended; before
-//             LIVE nothing is appended without its COMMIT
+//   leader    its epoch is above all it accepted; only proposals of that epoch are outstanding, the
+//             oldest has not its quorum, unless another server leads on; the history ends at what
+//             is committed; who is LIVE was sent all COMMITs. Two memberships decide from the
+//             proposal of a reconfiguration to its commit
+//   learner   the line is without a gap and its moves are in order; before LIVE nothing is appended
+//             without its COMMIT and nothing owes an ACK
 #include "zab/leader_internal.h"
 #include "zab/learner_internal.h"
 
@@ -78,19 +77,10 @@ void learner_check(const struct learner *l)
     }
     history_check(l->history);
     must(l->committed <= l->last);
-    bool appended = true, committed = true, applied = true;
-    for (size_t i = l->first; i < l->n; i++) {
-        const struct line_entry *x = &l->line[i];
-        must(i == l->first || zxid_follows(l->line[i - 1].e.zxid, x->e.zxid));
-        must(appended || !x->appended);
-        must(committed || !x->committed);
-        must(applied || !x->applied);
-        must(!x->applied || x->appended);
-        must(!x->appended || x->committed || l->phase == LEARNER_LIVE);
-        must(!x->owes_ack || x->e.zxid > l->logged);
-        appended = x->appended;
-        committed = x->committed;
-        applied = x->applied;
-    }
+    const struct line *q = &l->line;
+    line_check(q);
+    must(l->phase == LEARNER_LIVE || q->appended <= q->committed);
+    must(l->phase == LEARNER_LIVE || q->acked == q->appended);
+    must(q->acked == q->appended || q->v[q->acked].e.zxid > l->logged);
     must(l->phase < LEARNER_ACKED || l->opened);
 }

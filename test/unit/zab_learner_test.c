@@ -57,8 +57,9 @@ static void event(enum role_event_type type, int64_t zxid, int64_t epoch)
 static void packet(enum qpacket_type type, int64_t zxid)
 {
     struct blob *txn = blob_new(slice_of(&zxid, sizeof(zxid)));
-    bool has = type == QPACKET_PROPOSAL || type == QPACKET_INFORM;
-    struct zab_packet p = {.type = type, .zxid = zxid, .txn = has ? txn : NULL};
+    bool has =
+        type == QPACKET_PROPOSAL || type == QPACKET_INFORM || type == QPACKET_INFORMANDACTIVATE;
+    struct zab_packet p = {.type = type, .zxid = zxid, .txn = has ? txn : NULL, .designated = 2};
     step((struct role_event){.type = ROLE_IN_PACKET, .sid = 3, .packet = &p});
     blob_unref(&txn);
 }
@@ -270,6 +271,115 @@ static void observers_take_what_is_committed_and_acknowledge_nothing(void **stat
     end();
 }
 
+// The step's last actions: COMMIT of zxid, and it activates under server 2.
+static void expect_activation(int64_t zxid)
+{
+    assert_true(out.n >= 2);
+    assert_int_equal(out.actions[out.n - 2].type, ROLE_COMMIT);
+    assert_int_equal(out.actions[out.n - 2].zxid, zxid);
+    assert_int_equal(out.actions[out.n - 1].type, ROLE_ACTIVATE);
+    assert_int_equal(out.actions[out.n - 1].zxid, zxid);
+    assert_int_equal(out.actions[out.n - 1].sid, 2);
+}
+
+static void a_commit_that_activates_says_so_whenever_it_comes(void **state)
+{
+    (void)state;
+    begin(2, 2, 0x200000003, false);
+    join(3);
+    packet(QPACKET_DIFF, 0x200000003);
+    packet(QPACKET_PROPOSAL, 0x300000001); // before NEWLEADER
+    packet(QPACKET_COMMITANDACTIVATE, 0x300000001);
+    assert_int_equal(out.actions[0].type, ROLE_APPEND);
+    expect_activation(0x300000001);
+    packet(QPACKET_PROPOSAL, 0x300000002);
+    packet(QPACKET_NEWLEADER, 0x300000000);
+    packet(QPACKET_COMMITANDACTIVATE, 0x300000002); // before UPTODATE
+    assert_int_equal(out.n, 0);
+    event(ROLE_IN_LOGGED, 0x300000001, 0);
+    event(ROLE_IN_EPOCH_SAVED, 0, 3);
+    packet(QPACKET_UPTODATE, -1);
+    assert_int_equal(out.actions[1].type, ROLE_SERVE);
+    expect_activation(0x300000002);
+    packet(QPACKET_COMMITANDACTIVATE, 0x300000003); // nothing waits for it
+    assert_int_equal(out.n, 0);
+    packet(QPACKET_PROPOSAL, 0x300000003); // live
+    packet(QPACKET_COMMITANDACTIVATE, 0x300000003);
+    expect_activation(0x300000003);
+    packet(QPACKET_PROPOSAL, 0x300000004);
+    packet(QPACKET_COMMITANDACTIVATE, 0x300000005);
+    expect_over();
+    end();
+}
+
+static void an_observer_is_told_with_the_transaction(void **state)
+{
+    (void)state;
+    begin(2, 2, 0x200000003, true);
+    join(3);
+    packet(QPACKET_DIFF, 0x200000003);
+    become_live(3);
+    packet(QPACKET_INFORMANDACTIVATE, 0x300000001);
+    assert_int_equal(out.n, 3);
+    assert_int_equal(out.actions[0].type, ROLE_APPEND);
+    expect_activation(0x300000001);
+    packet(QPACKET_COMMITANDACTIVATE, 0x300000002); // not for observers
+    assert_int_equal(out.n, 0);
+    packet(QPACKET_INFORM, 0x300000002);
+    assert_int_equal(out.n, 2);
+    packet(QPACKET_INFORMANDACTIVATE, 0x300000004);
+    expect_over();
+    end();
+}
+
+static void an_inform_over_what_has_no_commit_is_a_gap(void **state)
+{
+    (void)state;
+    begin(2, 2, 0x200000003, true);
+    join(3);
+    packet(QPACKET_DIFF, 0x200000003);
+    packet(QPACKET_PROPOSAL, 0x300000001);
+    packet(QPACKET_INFORM, 0x300000002);
+    expect_over();
+    end();
+}
+
+static void begin_with_a_log_that_cannot_be_cut(void)
+{
+    begin(2, 2, 0x200000003, false);
+    learner_free(&learner);
+    struct role_settings s = {.sid = 1,
+                              .tick_ms = 100,
+                              .init_limit = 10,
+                              .sync_limit = 5,
+                              .wants_snapshot = true,
+                              .committed = members,
+                              .accepted_epoch = 2,
+                              .current_epoch = 2,
+                              .last_zxid = 0x200000003,
+                              .leader = 3};
+    learner = learner_new(&s, &history);
+    join(3);
+    assert_int_equal(out.actions[0].packet.zxid, 0);
+    assert_int_equal(out.actions[0].packet.current_epoch, 2);
+}
+
+static void who_needs_a_snapshot_takes_nothing_else(void **state)
+{
+    (void)state;
+    static const enum qpacket_type others[] = {QPACKET_DIFF, QPACKET_TRUNC};
+    for (size_t i = 0; i < 2; i++) {
+        begin_with_a_log_that_cannot_be_cut();
+        packet(others[i], 0x200000001);
+        expect_over();
+        end();
+    }
+    begin_with_a_log_that_cannot_be_cut();
+    packet(QPACKET_SNAP, 0x200000001);
+    expect(ROLE_LOAD_SNAPSHOT, 0x200000001);
+    end();
+}
+
 static void zookeeper_4837_any_failure_ends_the_role(void **state)
 {
     (void)state;
@@ -325,6 +435,10 @@ int main(void)
         cmocka_unit_test(zookeeper_4925_nothing_is_taken_over_a_gap),
         cmocka_unit_test(commits_are_of_the_oldest_proposal),
         cmocka_unit_test(observers_take_what_is_committed_and_acknowledge_nothing),
+        cmocka_unit_test(a_commit_that_activates_says_so_whenever_it_comes),
+        cmocka_unit_test(an_observer_is_told_with_the_transaction),
+        cmocka_unit_test(an_inform_over_what_has_no_commit_is_a_gap),
+        cmocka_unit_test(who_needs_a_snapshot_takes_nothing_else),
         cmocka_unit_test(zookeeper_4837_any_failure_ends_the_role),
         cmocka_unit_test(a_silent_leader_is_left),
         cmocka_unit_test(a_slow_disk_is_not_a_silent_leader),
