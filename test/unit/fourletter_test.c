@@ -2,6 +2,7 @@
 //
 // The four letter words: each one's text (as Apache 3.9.5 prints it), the whitelist, and how they
 // come over the wire.
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "serve/expiry.h"
 #include "serve/stats.h"
 #include "test/support/serve_rig.h"
 #include "wire/ops.h"
@@ -257,6 +259,163 @@ static void mntr(void **state)
     free(text);
 }
 
+// ---- members of an ensemble: texts of Apache 3.8 ------------------------------------------------
+
+static struct serve_ensemble leader_facts(struct rig *r)
+{
+    r->facts.mode = "leader";
+    return (struct serve_ensemble){.server_id = 3,
+                                   .epoch = 1,
+                                   .peer_state = "leading - broadcast",
+                                   .quorum_size = 3,
+                                   .learners = 3,
+                                   .synced_followers = 2,
+                                   .synced_observers = 1,
+                                   .proposal_last = 79,
+                                   .proposal_min = 60,
+                                   .proposal_max = 88,
+                                   .role_ms = 705,
+                                   .elections = 1,
+                                   .election_reason = "the leader was lost",
+                                   .election_ms = {1, 379, 379, 379}};
+}
+
+static void a_leader(void **state)
+{
+    struct rig *r = *state;
+    struct serve_ensemble e = leader_facts(r);
+    static const struct serve_learner list[] = {
+        {1, "127.0.0.1:40312", "participant", true, 0x100000016},
+        {4, "[::1]:40313", "observer", false, 0}};
+    e.list = list;
+    e.list_n = 2;
+    r->facts.ensemble = &e;
+    expect(r, "srvr",
+           "Zookeeper version: 3.9.5-rig, built on a bench\n"
+           "Latency min/avg/max: 0/0.0/0\nReceived: 1\nSent: 0\nConnections: 1\nOutstanding: 0\n"
+           "Zxid: 0x0\nMode: leader\nNode count: 5\nProposal sizes last/min/max: 79/60/88\n");
+    expect(r, "isro", "rw");
+    char *text = ask(r, "mntr");
+    static const char begin[] =
+        "zk_version\t3.9.5-rig, built on a bench\nzk_server_state\tleader\n"
+        "zk_peer_state\tleading - broadcast\nzk_quorum_size\t3\nzk_learners\t3\n"
+        "zk_synced_followers\t2\nzk_synced_non_voting_followers\t0\nzk_pending_syncs\t0\n"
+        "zk_leader_uptime\t705\nzk_last_proposal_size\t79\nzk_max_proposal_size\t88\n"
+        "zk_min_proposal_size\t60\nzk_synced_observers\t1\nzk_avg_latency\t";
+    assert_int_equal(strncmp(text, begin, sizeof(begin) - 1), 0);
+    assert_int_equal(number(text, "looking_count"), 1);
+    assert_int_equal(number(text, "max_election_time"), 379);
+    assert_int_equal(number(text, "cnt_unavailable_time"), 0);
+    assert_int_equal(number(text, "server_id"), 3);
+    assert_int_equal(number(text, "epoch"), 1);
+    assert_non_null(strstr(text, "\nzk_last_election_reason\tthe leader was lost\n"));
+    assert_non_null(
+        strstr(text, "\nzk_learner_1\t127.0.0.1:40312 participant synced 0x100000016\n"));
+    assert_non_null(strstr(text, "\nzk_learner_4\t[::1]:40313 observer syncing 0x0\n"));
+    free(text);
+}
+
+static void learners(void **state)
+{
+    struct rig *r = *state;
+    struct serve_ensemble e = {.peer_state = "following - broadcast",
+                               .quorum_size = 3,
+                               .synced_observers = -1,
+                               .learner_commits = 22,
+                               .learner_proposals = 22};
+    r->facts.ensemble = &e;
+    r->facts.mode = "follower";
+    char *text = ask(r, "mntr");
+    assert_non_null(strstr(text, "\nzk_server_state\tfollower\n"
+                                 "zk_peer_state\tfollowing - broadcast\nzk_quorum_size\t3\n"
+                                 "zk_avg_latency\t"));
+    assert_int_equal(number(text, "learner_commit_received_count"), 22);
+    assert_int_equal(number(text, "learner_proposal_received_count"), 22);
+    assert_null(strstr(text, "observer_master_id"));
+    free(text);
+    e.peer_state = "observing - broadcast";
+    e.observer_master = "3";
+    r->facts.mode = "observer";
+    text = ask(r, "mntr");
+    assert_non_null(strstr(text, "\nzk_peer_state\tobserving - broadcast\nzk_quorum_size\t3\n"
+                                 "zk_observer_master_id\t3\n"));
+    free(text);
+    text = ask(r, "srvr");
+    assert_non_null(strstr(text, "\nMode: observer\nNode count: 5\n"));
+    assert_null(strstr(text, "Proposal sizes"));
+    free(text);
+}
+
+static void sessions_of_a_learner(void **state)
+{
+    struct rig *r = *state;
+    struct serve_ensemble e = {.peer_state = "following - broadcast", .synced_observers = -1};
+    r->facts.ensemble = &e;
+    r->facts.mode = "follower";
+    uint32_t conn = rig_accept(r, 1);
+    int64_t session = rig_connect(r, conn, 10000);
+    session_put(tree_sessions(r->tree), INT64_MIN + 5, 4000); // of server 128
+    char want[300];
+    snprintf(want, sizeof(want),
+             "SessionTracker dump:\nGlobal Sessions(2):\n0x8000000000000005\t4000ms\n"
+             "0x%" PRIx64 "\t10000ms\nephemeral nodes dump:\n",
+             (uint64_t)session);
+    char *text = ask(r, "dump");
+    assert_int_equal(strncmp(text, want, strlen(want)), 0);
+    free(text);
+}
+
+static void local_sessions_come_first(void **state)
+{
+    (void)state;
+    struct serve_config cfg;
+    rig_defaults(&cfg);
+    cfg.local_sessions = true;
+    struct rig *r = rig_new(&cfg);
+    struct serve_ensemble e = leader_facts(r);
+    r->facts.ensemble = &e;
+    struct expiry *global = expiry_new(2000, 1);
+    r->facts.expiry = global;
+    rig_client(r);
+    char *text = ask(r, "dump");
+    assert_non_null(strstr(text, "SessionTracker dump:\nLocal Session Sets (1)/(1):\n1 expire"));
+    assert_non_null(strstr(text, "\nGlobal Session Sets (0)/(0):\nephemeral nodes dump:\n"));
+    free(text);
+    text = ask(r, "mntr");
+    assert_int_equal(number(text, "local_sessions"), 1);
+    assert_int_equal(number(text, "global_sessions"), 0);
+    free(text);
+    expiry_free(&global);
+    rig_free(&r);
+}
+
+static void a_server_without_a_role(void **state)
+{
+    struct rig *r = *state;
+    struct serve_ensemble e = {.peer_state = "looking"};
+    r->facts.ensemble = &e;
+    rig_mode(r, SERVE_OFF);
+    static const char *const not_now[] = {"srvr", "stat", "mntr", "conf", "cons", "dump", "wchs"};
+    for (size_t i = 0; i < sizeof(not_now) / sizeof(*not_now); i++) {
+        expect(r, not_now[i], "This ZooKeeper instance is not currently serving requests\n");
+    }
+    expect(r, "isro", "null");
+    expect(r, "ruok", "imok");
+    rig_mode(r, SERVE_READ_ONLY);
+    r->facts.mode = "read-only";
+    expect(r, "isro", "ro");
+    expect(r, "srvr",
+           "Zookeeper version: 3.9.5-rig, built on a bench\n"
+           "READ-ONLY mode; serving only read-only clients\n"
+           "Latency min/avg/max: 0/0.0/0\nReceived: 11\nSent: 10\nConnections: 1\n"
+           "Outstanding: 0\nZxid: 0x0\nMode: read-only\nNode count: 5\n");
+    char *text = ask(r, "mntr");
+    assert_non_null(strstr(text, "\nzk_server_state\tread-only\nzk_avg_latency\t"));
+    free(text);
+    rig_mode(r, SERVE_FULL);
+    expect(r, "isro", "rw");
+}
+
 static void envi(void **state)
 {
     struct rig *r = *state;
@@ -299,6 +458,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_server_that_does_not_serve, setup, teardown),
         cmocka_unit_test_setup_teardown(connections_watches_and_ephemerals, setup, teardown),
         cmocka_unit_test_setup_teardown(mntr, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_leader, setup, teardown),
+        cmocka_unit_test_setup_teardown(learners, setup, teardown),
+        cmocka_unit_test_setup_teardown(sessions_of_a_learner, setup, teardown),
+        cmocka_unit_test(local_sessions_come_first),
+        cmocka_unit_test_setup_teardown(a_server_without_a_role, setup, teardown),
         cmocka_unit_test_setup_teardown(envi, setup, teardown),
         cmocka_unit_test(averages),
     };

@@ -479,6 +479,75 @@ static void take_answers(struct rig *r, struct asked *a)
     }
 }
 
+// ---- reconfig: golden group "reconfig", its last answer ----------------------------------------
+
+static const char members_5[] = "server.1=127.0.0.1:21813:21816:participant;127.0.0.1:21810\n"
+                                "server.2=127.0.0.1:21814:21817:participant;127.0.0.1:21811\n"
+                                "server.3=127.0.0.1:21815:21818:participant;127.0.0.1:21812\n"
+                                "version=100000005";
+
+// Type 16, which only the leader of an ensemble makes.
+static void commit_reconfig(struct rig *r, int64_t session, int32_t cxid)
+{
+    buf_fini(&r->log[r->log_at++]); // a standalone server would not
+    struct txn txn = {.hdr = {.client_id = session,
+                              .cxid = cxid,
+                              .zxid = 0x100000005,
+                              .time = 0x1a1fb1580ea,
+                              .type = OP_RECONFIG}};
+    txn.body.type = OP_RECONFIG;
+    txn.body.set_data = (struct set_data_txn){SLICE_LIT("/zookeeper/config"),
+                                              slice_of(members_5, sizeof(members_5) - 1), -1};
+    struct arena a = {0};
+    struct apply_out out = {0};
+    apply_txn(r->tree, &txn, &a, &out);
+    serve_on_commit(r->serve, &txn, &out, r->now, r->wall);
+    arena_fini(&a);
+    rig_settle(r);
+}
+
+static void reconfig_answers_with_the_new_members(void **state)
+{
+    struct rig *r = *state;
+    r->zxid = 1ll << 32;
+    uint32_t conn = rig_accept(r, 1);
+    int64_t session = rig_connect(r, conn, 10000);
+    uint32_t watcher = rig_client(r);
+    struct buf b = {0};
+    rig_put_read(&b, 1, OP_GET_DATA, "/zookeeper/config", true);
+    rig_send(r, watcher, buf_slice(&b));
+    (void)rig_rest(r, watcher);
+    r->auto_commit = false;
+    static const uint8_t request[] = {0,   0,   0,   0x1d, 0,   0,   0,   5,   0,   0,   0,
+                                      16,  255, 255, 255,  255, 0,   0,   0,   1,   '9', 255,
+                                      255, 255, 255, 255,  255, 255, 255, 255, 255, 255, 255};
+    rig_send(r, conn, slice_of(request, sizeof(request)));
+    assert_int_equal(r->log_n - r->log_at, 1);
+    commit_reconfig(r, session, 5);
+    struct slice got = rig_rest(r, conn);
+    buf_clear(&b);
+    for (size_t i = 0; i < got.n; i++) {
+        buf_fmt(&b, "%02x", got.p[i]);
+    }
+    buf_put_u8(&b, 0);
+    assert_string_equal(
+        (const char *)b.p,
+        "0000011a00000005000000010000000500000000000000c27365727665722e313d3132372e302e30"
+        "2e313a32313831333a32313831363a7061727469636970616e743b3132372e302e302e313a323138"
+        "31300a7365727665722e323d3132372e302e302e313a32313831343a32313831373a706172746963"
+        "6970616e743b3132372e302e302e313a32313831310a7365727665722e333d3132372e302e302e31"
+        "3a32313831353a32313831383a7061727469636970616e743b3132372e302e302e313a3231383132"
+        "0a76657273696f6e3d31303030303030303500000000000000000000000100000005000000000000"
+        "0000000001a1fb1580eaffffffff00000000ffffffff0000000000000000000000c2000000000000"
+        "000000000000");
+    struct rig_reply note;
+    assert_true(rig_next(r, watcher, &note));
+    assert_int_equal(note.xid, -1);
+    assert_int_equal(be32_get(note.body.p), 3);
+    assert_true(slice_eq(slice_skip(note.body, 12), SLICE_LIT("/zookeeper/config")));
+    buf_fini(&b);
+}
+
 static void random_step(struct rig *r, struct asked *a, struct rng *g)
 {
     switch (rng_below(g, 8)) {
@@ -565,6 +634,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(expiry_closes_the_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(long_work_is_done_in_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(large_replies_are_named_in_the_log, setup, teardown),
+        cmocka_unit_test_setup_teardown(reconfig_answers_with_the_new_members, setup, teardown),
         cmocka_unit_test(random_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
