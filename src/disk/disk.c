@@ -9,31 +9,10 @@
 #include <inttypes.h>
 
 #include "base/mem.h"
-#include "base/rng.h"
-#include "disk/log.h"
+#include "disk/disk_internal.h"
 #include "disk/names.h"
-#include "disk/purge.h"
 #include "disk/recover.h"
-#include "disk/snapshot.h"
 #include "disk/supply.h"
-
-struct disk {
-    struct env *env;
-    struct disk_config cfg;
-    char *snap_dir, *log_dir; // with version-2
-    struct log log;
-    struct snapshot snapshot;
-    bool snapshot_wanted;
-    struct purge purge;
-    bool purging, purge_wanted;
-    struct supply supply;
-    struct mono purge_at; // of the next by interval
-    struct rng rng;
-    int64_t txns, bytes;         // appended since the counters started anew
-    int64_t txns_max, bytes_max; // where they call for a snapshot; bytes_max 0: never
-    int64_t snap_bytes;          // of all snapshots
-    int64_t recovered_txns, snap_load_ms, replay_ms;
-};
 
 // ---- open
 // ----------------------------------------------------------------------------------------
@@ -102,6 +81,7 @@ static enum err take_dirs(struct disk *d)
 
 static void start_parts(struct disk *d, const struct tree *tree, const struct recovered *r)
 {
+    d->epochs = r->epochs;
     log_init(&d->log, d->env, &d->cfg, d->log_dir, tree_zxid(tree), r->log_bytes);
     snapshot_init(&d->snapshot, d->env, &d->cfg, d->snap_dir, r->snap_zxid);
     supply_init(&d->supply, d->env, &d->log, d->snap_dir, d->log_dir);
@@ -136,10 +116,11 @@ enum err disk_open(struct env *env, const struct disk_config *cfg, struct tree *
     d->snap_dir = version_dir(cfg->data_dir);
     d->log_dir = version_dir(cfg->data_log_dir);
     d->log.place.fd = -1;
+    sync_init(d, tree);
     struct recovered r;
     enum err e = take_dirs(d);
     if (!e) {
-        e = recover(env, &d->cfg, d->snap_dir, d->log_dir, tree, &r);
+        e = recover(env, &d->cfg, d->snap_dir, d->log_dir, tree, &d->tail, &r);
     }
     if (e) {
         disk_free(&d);
@@ -163,6 +144,7 @@ void disk_free(struct disk **disk)
         return;
     }
     must(!d->purging);
+    sync_fini(d);
     log_fini(&d->log);
     snapshot_fini(&d->snapshot);
     supply_fini(&d->supply);
@@ -177,13 +159,15 @@ void disk_free(struct disk **disk)
 // ---- the log
 // -------------------------------------------------------------------------------------
 
-static bool background_busy(const struct disk *d)
+bool disk_background_busy(const struct disk *d)
 {
-    return d->purging || d->snapshot.busy || (d->log.filling && d->log.fill_on_background);
+    return d->purging || d->snapshot.busy || d->take.busy ||
+           (d->log.filling && d->log.fill_on_background);
 }
 
 bool disk_append(struct disk *d, struct slice entry, int64_t zxid)
 {
+    must(!disk_is_replacing(d));
     if (!log_append(&d->log, entry, zxid)) {
         return false;
     }
@@ -204,7 +188,8 @@ void disk_flush(struct disk *d)
 
 bool disk_idle(const struct disk *d)
 {
-    return log_idle(&d->log) && !d->snapshot.busy && !d->purging && supply_idle(&d->supply);
+    return log_idle(&d->log) && !d->snapshot.busy && !d->purging && supply_idle(&d->supply) &&
+           sync_idle(d);
 }
 
 // ---- jobs
@@ -213,7 +198,7 @@ bool disk_idle(const struct disk *d)
 bool disk_owns(const struct disk *d, const struct env_job *job)
 {
     return log_owns(&d->log, job) || job == &d->snapshot.job.job || job == &d->purge.job ||
-           supply_owns(&d->supply, job);
+           supply_owns(&d->supply, job) || sync_owns(d, job);
 }
 
 static void on_purged(struct disk *d)
@@ -265,10 +250,15 @@ int disk_on_job(struct disk *d, struct env_job *job, struct disk_event events[4]
         n = on_snapshot(d, events);
     } else if (supply_owns(&d->supply, job)) {
         n = supply_on_job(&d->supply, job, events);
+    } else if (sync_owns(d, job)) {
+        n = sync_on_job(d, job, events);
     } else {
         n = log_on_job(&d->log, job, events);
     }
-    log_fill_ahead(&d->log, background_busy(d));
+    sync_turn(d);
+    if (!disk_is_replacing(d)) {
+        log_fill_ahead(&d->log, disk_background_busy(d));
+    }
     return n;
 }
 
@@ -292,7 +282,8 @@ static int64_t maybe_snapshot(struct disk *d, struct tree *tree, struct mono now
     }
     // A purge goes first, or snapshots that follow each other closely would never let it.
     bool purge_due = d->purge_wanted && d->cfg.snap_retain > 0;
-    if (!d->snapshot_wanted || d->log.state != LOG_WRITING || purge_due) {
+    bool allowed = d->snapshots_allowed && !disk_is_replacing(d);
+    if (!d->snapshot_wanted || !allowed || d->log.state != LOG_WRITING || purge_due) {
         return -1;
     }
     int64_t wait = snapshot_wait_ms(&d->snapshot, now);
@@ -321,7 +312,8 @@ static int64_t maybe_purge(struct disk *d, struct mono now)
             d->purge_at = mono_add_ms(now, wait);
         }
     }
-    if (d->purge_wanted && d->snapshot.state == SNAP_IDLE && !background_busy(d)) {
+    if (d->purge_wanted && d->snapshot.state == SNAP_IDLE && !disk_background_busy(d) &&
+        !disk_is_replacing(d)) {
         d->purge_wanted = false;
         d->purging = true;
         d->purge.job = (struct env_job){.run = purge_run, .owner = d};
@@ -333,19 +325,21 @@ static int64_t maybe_purge(struct disk *d, struct mono now)
 // An offer may need a snapshot: one is begun if that can come to something soon.
 static void serve_offers(struct disk *d)
 {
-    supply_turn(&d->supply, d->log.state == LOG_WRITING && d->snapshot.failures == 0);
+    supply_turn(&d->supply, d->log.state == LOG_WRITING && d->snapshot.failures == 0 &&
+                                d->snapshots_allowed && !disk_is_replacing(d));
     d->snapshot_wanted |= supply_wants_snapshot(&d->supply) && d->snapshot.state == SNAP_IDLE;
 }
 
 int64_t disk_turn(struct disk *d, struct tree *tree, struct mono now)
 {
     snapshot_settle(&d->snapshot, tree);
-    int64_t wait = log_turn(&d->log, now);
+    int64_t wait = disk_is_replacing(d) ? -1 : log_turn(&d->log, now);
     serve_offers(d);
     wait = sooner(wait, maybe_snapshot(d, tree, now));
-    if (snapshot_turn(&d->snapshot, tree, !background_busy(d))) {
+    if (snapshot_turn(&d->snapshot, tree, !disk_background_busy(d))) {
         wait = 0;
     }
+    sync_turn(d);
     return sooner(wait, maybe_purge(d, now));
 }
 
@@ -356,7 +350,7 @@ void disk_snapshot_soon(struct disk *d)
 
 bool disk_snapshot_running(const struct disk *d)
 {
-    return d->snapshot_wanted || d->snapshot.state != SNAP_IDLE;
+    return (d->snapshot_wanted && d->snapshots_allowed) || d->snapshot.state != SNAP_IDLE;
 }
 
 // ---- figures

@@ -164,6 +164,35 @@ bool log_idle(const struct log *l)
     return !l->writing && !l->filling && !l->head;
 }
 
+bool log_settled(const struct log *l)
+{
+    return !l->writing && !l->head;
+}
+
+struct log_place log_give_file(struct log *l)
+{
+    must(log_settled(l));
+    must(!l->filling);
+    struct log_place given = l->place;
+    l->place = (struct log_place){.fd = -1};
+    l->roll = false;
+    return given;
+}
+
+void log_restart(struct log *l, int64_t last_zxid, int64_t closed_bytes)
+{
+    must(log_settled(l));
+    must(l->place.fd < 0);
+    l->last_durable = last_zxid;
+    l->closed_bytes = closed_bytes;
+}
+
+void log_break(struct log *l)
+{
+    l->state = LOG_BROKEN;
+    drop_gathered(l);
+}
+
 int64_t log_bytes(const struct log *l)
 {
     return l->closed_bytes + (l->place.fd >= 0 ? (int64_t)l->place.filled : 0);

@@ -102,6 +102,15 @@ bool log_append(struct log *l, struct slice entry, int64_t zxid);
 void log_flush(struct log *l);
 void log_roll(struct log *l); // the next batch begins a new file
 bool log_idle(const struct log *l);
+bool log_settled(const struct log *l); // no batch gathered or in flight
+// Gives the file being written away (fd -1: there is none), so that a job can change what is in the
+// directory. Settled, and no filler in flight. The next batch begins a new file.
+struct log_place log_give_file(struct log *l);
+// After that: what the directory holds now.
+void log_restart(struct log *l, int64_t last_zxid, int64_t closed_bytes);
+void log_break(struct log *l); // as if a write had failed: what is on the disk is unknown
+// On a lane: closes what log_give_file gave; returns the file's size.
+int64_t log_close_given(struct env *env, const struct log_place *place);
 int64_t log_bytes(const struct log *l); // of all files
 
 // The filler goes to the background lane unless something long may be there.

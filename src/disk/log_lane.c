@@ -128,15 +128,14 @@ static void drop_file(struct env *env, const char *tmp, struct log_place *f)
 
 // The old file loses its zeros: they are no use to anybody, and no harm if they stay. Its records
 // are durable already.
-static void close_file(struct log_write *w)
+int64_t log_close_given(struct env *env, const struct log_place *place)
 {
-    if (w->place.fd < 0) {
-        return;
+    if (place->fd < 0) {
+        return 0;
     }
-    const struct env_ops *ops = w->job.env->ops;
-    bool cut = ops->file_truncate(w->job.env, w->place.fd, w->place.pos) == ERR_OK;
-    ops->file_close(w->job.env, w->place.fd);
-    w->closed_bytes = cut ? w->place.pos : w->place.filled;
+    bool cut = env->ops->file_truncate(env, place->fd, place->pos) == ERR_OK;
+    env->ops->file_close(env, place->fd);
+    return (int64_t)(cut ? place->pos : place->filled);
 }
 
 static enum err begin_file(struct log_write *w)
@@ -156,7 +155,7 @@ static enum err begin_file(struct log_write *w)
     } else {
         e = env->ops->sync_dir(env, w->dir);
         e = e == ERR_NOSPACE ? ERR_IO : e; // it may show or not: no way back from here
-        close_file(w);
+        w->closed_bytes = (uint64_t)log_close_given(env, &w->place);
         w->place = f;
     }
     mem_free(tmp);

@@ -56,6 +56,13 @@ static enum disk_name_kind snapshot_suffix(const char *s, enum disk_compression 
     return DISK_NAME_OTHER;
 }
 
+static bool is_leftover(const char *name)
+{
+    return strcmp(name, DISK_TMP_LOG) == 0 || strncmp(name, "tmp.snapshot.", 13) == 0 ||
+           strncmp(name, "tmp.taken.snapshot.", 19) == 0 ||
+           strcmp(name, "tmp.acceptedEpoch") == 0 || strcmp(name, "tmp.currentEpoch") == 0;
+}
+
 void disk_name_parse(const char *name, struct disk_file *f)
 {
     *f = (struct disk_file){.kind = DISK_NAME_OTHER};
@@ -65,8 +72,18 @@ void disk_name_parse(const char *name, struct disk_file *f)
     }
     memcpy(f->name, name, n + 1);
     const char *rest = name;
-    if (strcmp(name, DISK_TMP_LOG) == 0 || strncmp(name, "tmp.snapshot.", 13) == 0) {
+    if (is_leftover(name)) {
         f->kind = DISK_NAME_LEFTOVER;
+    } else if (strncmp(name, "cut.", 4) == 0) {
+        rest += 4;
+        if (take_zxid(&rest, &f->zxid) && *rest++ == '.' && take_zxid(&rest, &f->base) && !*rest) {
+            f->kind = DISK_NAME_CUT;
+        }
+    } else if (strncmp(name, DISK_TAKEN "snapshot.", 15) == 0) {
+        rest += 15;
+        if (take_zxid(&rest, &f->zxid) && !*rest) {
+            f->kind = DISK_NAME_TAKEN;
+        }
     } else if (strncmp(name, "log.", 4) == 0) {
         rest += 4;
         if (take_zxid(&rest, &f->zxid) && !*rest) {
@@ -83,6 +100,11 @@ void disk_name_parse(const char *name, struct disk_file *f)
 void disk_name_log(char name[DISK_NAME_MAX], int64_t zxid)
 {
     snprintf(name, DISK_NAME_MAX, "log.%" PRIx64, (uint64_t)zxid);
+}
+
+void disk_name_cut(char name[DISK_NAME_MAX], int64_t zxid, int64_t base)
+{
+    snprintf(name, DISK_NAME_MAX, "cut.%" PRIx64 ".%" PRIx64, (uint64_t)zxid, (uint64_t)base);
 }
 
 void disk_name_snapshot(char name[DISK_NAME_MAX], int64_t zxid, enum disk_compression packed)

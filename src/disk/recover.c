@@ -4,9 +4,12 @@
 #include <inttypes.h>
 
 #include "base/mem.h"
+#include "disk/cut.h"
+#include "disk/epochs.h"
 #include "disk/replay.h"
 #include "disk/snapload.h"
 #include "disk/snapshot.h"
+#include "disk/take.h"
 #include "tree/load.h"
 
 enum {
@@ -21,6 +24,7 @@ struct recovery {
     const char *snap_dir, *log_dir;
     bool one_dir;
     struct tree *tree;
+    struct tail *tail;
     struct disk_files snaps, logs; // the same files twice if there is one directory
     int64_t failed_zxid;           // newest snapshot that is damaged; -1: none
     struct recovered *out;
@@ -82,17 +86,52 @@ static enum err check_places(struct recovery *rc)
     return ERR_OK;
 }
 
-static enum err list_files(struct recovery *rc)
+static enum err read_dirs(struct recovery *rc)
 {
+    disk_files_fini(&rc->snaps);
+    disk_files_fini(&rc->logs);
     enum err e = disk_files_list(rc->env, rc->snap_dir, &rc->snaps);
     if (e) {
         return disk_error(rc, e, rc->snap_dir);
     }
     e = disk_files_list(rc->env, rc->log_dir, &rc->logs);
-    if (e) {
-        return disk_error(rc, e, rc->log_dir);
+    return e ? disk_error(rc, e, rc->log_dir) : ERR_OK;
+}
+
+// What a server had decided before it died, and not finished.
+static enum err finish_decided(struct recovery *rc)
+{
+    bool any = false;
+    enum err e = ERR_OK;
+    for (size_t i = 0; !e && i < rc->snaps.n; i++) {
+        const struct disk_file *f = &rc->snaps.v[i];
+        if (f->kind == DISK_NAME_CUT) {
+            e = cut_finish(rc->env, rc->snap_dir, rc->log_dir, f->zxid, f->base);
+        } else if (f->kind == DISK_NAME_TAKEN) {
+            e = take_finish(rc->env, rc->snap_dir, rc->log_dir, f->zxid);
+        } else {
+            continue;
+        }
+        any = true;
+        if (!e) {
+            log_info(&rc->env->log, "%s/%s: finished what it stands for", rc->snap_dir, f->name);
+        }
     }
-    e = check_places(rc);
+    if (e) {
+        return disk_error(rc, e, rc->snap_dir);
+    }
+    return any ? read_dirs(rc) : ERR_OK;
+}
+
+static enum err list_files(struct recovery *rc)
+{
+    enum err e = read_dirs(rc);
+    if (!e) {
+        e = check_places(rc);
+    }
+    if (!e) {
+        e = finish_decided(rc);
+    }
     if (!e) {
         e = remove_leftovers(rc, rc->snap_dir, &rc->snaps);
     }
@@ -306,7 +345,8 @@ static enum err run(struct recovery *rc)
     }
     struct mono loaded = rc->env->ops->clock(rc->env);
     struct replay r;
-    e = replay_logs(rc->env, rc->log_dir, &rc->logs, rc->tree, &r);
+    struct replay_how how = {.until = INT64_MAX, .tail = rc->cfg->member ? rc->tail : NULL};
+    e = replay_logs(rc->env, rc->log_dir, &rc->logs, rc->tree, &how, &r);
     if (e) {
         return e;
     }
@@ -316,11 +356,15 @@ static enum err run(struct recovery *rc)
     sum_sizes(rc);
     miss_logs(rc);
     count_logs(rc, &r);
-    return check_fallback(rc, &r);
+    e = check_fallback(rc, &r);
+    if (!e && rc->cfg->member) {
+        e = epochs_recover(rc->env, rc->snap_dir, tree_zxid(rc->tree), &rc->out->epochs);
+    }
+    return e;
 }
 
 enum err recover(struct env *env, const struct disk_config *cfg, const char *snap_dir,
-                 const char *log_dir, struct tree *tree, struct recovered *r)
+                 const char *log_dir, struct tree *tree, struct tail *tail, struct recovered *r)
 {
     *r = (struct recovered){.snap_zxid = -1};
     struct recovery rc = {.env = env,
@@ -329,6 +373,7 @@ enum err recover(struct env *env, const struct disk_config *cfg, const char *sna
                           .log_dir = log_dir,
                           .one_dir = strcmp(snap_dir, log_dir) == 0,
                           .tree = tree,
+                          .tail = tail,
                           .failed_zxid = -1,
                           .out = r};
     enum err e = run(&rc);

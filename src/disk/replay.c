@@ -10,20 +10,16 @@
 #include "tree/apply.h"
 #include "tree/load.h"
 
-enum {
-    // Longest entry accepted: far above what jute.maxbuffer lets through, since a closeSession
-    // lists
-    // all paths of its session whatever that is. A damaged length beyond it is found at once.
-    ENTRY_MAX = 256 * 1024 * 1024,
-    LOOK_BYTES = 256 * 1024
-};
+enum { LOOK_BYTES = 256 * 1024 };
 
 // One file being replayed.
 struct reader {
     struct env *env;
     const char *dir;
     struct disk_file *file;
-    bool last; // of all log files
+    bool last; // of all log files, and its end may be what a crash left
+    bool done; // an entry above how->until was seen
+    const struct replay_how *how;
     struct tree *tree;
     struct replay *r;
     struct window w;
@@ -213,6 +209,10 @@ static void check_order(struct reader *rd, int64_t zxid)
     if (prev < 0 || zxid == prev + 1) {
         return;
     }
+    bool next_epoch = zxid >> 32 > prev >> 32 && (zxid & UINT32_MAX) == 1;
+    if (rd->how->tail && !next_epoch) {
+        tail_clear(rd->how->tail);
+    }
     if (zxid <= prev) {
         log_warn(&rd->env->log,
                  "%s/%s: zxid 0x%" PRIx64 " follows 0x%" PRIx64 ", it is applied again", rd->dir,
@@ -232,13 +232,17 @@ static enum err replay_entry(struct reader *rd, struct slice entry)
     if (txn_decode_header(entry, &hdr)) {
         return damaged(rd, ERR_CORRUPT, "a record is too short for a transaction");
     }
+    if (hdr.zxid > rd->how->until) {
+        rd->done = true;
+        return ERR_OK;
+    }
     if (hdr.zxid <= tree_zxid(rd->tree) && rd->r->txns == 0) {
         return ERR_OK; // the snapshot has it
     }
     check_order(rd, hdr.zxid);
     arena_reset(&rd->arena);
     struct txn txn;
-    enum err e = txn_decode(entry, ENTRY_MAX, &rd->arena, &txn);
+    enum err e = txn_decode(entry, REPLAY_ENTRY_MAX, &rd->arena, &txn);
     if (e == ERR_UNSUPPORTED) {
         return damaged(rd, e, "a record is of a type this version does not know");
     }
@@ -248,6 +252,9 @@ static enum err replay_entry(struct reader *rd, struct slice entry)
     struct apply_out out = {0};
     apply_txn(rd->tree, &txn, &rd->arena, &out);
     rd->r->txns++;
+    if (rd->how->tail) {
+        tail_put(rd->how->tail, hdr.zxid, entry);
+    }
     return ERR_OK;
 }
 
@@ -258,10 +265,10 @@ static enum err replay_records(struct reader *rd)
         size_t used;
         bool end = false;
         enum err e;
-        switch (logfile_next(window_slice(&rd->w), ENTRY_MAX, &entry, &used)) {
+        switch (logfile_next(window_slice(&rd->w), REPLAY_ENTRY_MAX, &entry, &used)) {
         case LOGFILE_RECORD:
             e = replay_entry(rd, entry);
-            if (e) {
+            if (e || rd->done) {
                 return e;
             }
             window_skip(&rd->w, used);
@@ -324,7 +331,7 @@ static enum err replay_file(struct reader *rd)
 }
 
 enum err replay_logs(struct env *env, const char *dir, struct disk_files *files, struct tree *tree,
-                     struct replay *r)
+                     const struct replay_how *how, struct replay *r)
 {
     *r = (struct replay){0};
     size_t first = files->n, last = files->n;
@@ -337,21 +344,22 @@ enum err replay_logs(struct env *env, const char *dir, struct disk_files *files,
             last = i;
         }
     }
-    struct reader rd = {.env = env, .dir = dir, .tree = tree, .r = r, .prev_zxid = tree_zxid(tree)};
+    struct reader rd = {
+        .env = env, .dir = dir, .how = how, .tree = tree, .r = r, .prev_zxid = tree_zxid(tree)};
     enum err e = ERR_OK;
-    for (size_t i = first; !e && i < files->n; i++) {
+    for (size_t i = first; !e && !rd.done && i < files->n; i++) {
         if (files->v[i].kind != DISK_NAME_LOG) {
             continue;
         }
         rd.file = &files->v[i];
-        rd.last = i == last;
+        rd.last = i == last && !how->look_only;
         e = replay_file(&rd);
     }
     arena_fini(&rd.arena);
     if (!e) {
         tree_replay_end(tree);
     }
-    if (!e && (first < files->n || r->changed_dir)) {
+    if (!e && !how->look_only && (first < files->n || r->changed_dir)) {
         e = env->ops->sync_dir(env, dir); // a new log's name may be in the cache only, too
     }
     return e;

@@ -12,6 +12,17 @@
 
 #include "disk/disk.h"
 #include "disk/names.h"
+#include "disk/tail.h"
+
+// Longest entry accepted: far above what jute.maxbuffer lets through, since a closeSession lists
+// all paths of its session whatever that is. A damaged length beyond it is found at once.
+enum { REPLAY_ENTRY_MAX = 256 * 1024 * 1024 };
+
+struct replay_how {
+    int64_t until;     // nothing above it is applied
+    bool look_only;    // the files are settled: damage is an error wherever it is, nothing is cut
+    struct tail *tail; // gets the last entries; NULL: nowhere
+};
 
 struct replay {
     int64_t txns;     // applied
@@ -20,7 +31,7 @@ struct replay {
     bool changed_dir; // files were removed
 };
 
-// files: of the log directory. ERR_CORRUPT and others have been logged, with file, offset and what
-// to do.
+// Files of the log directory in `files`. ERR_CORRUPT and others have been logged, with file, offset
+// and what to do.
 must_check enum err replay_logs(struct env *env, const char *dir, struct disk_files *files,
-                                struct tree *tree, struct replay *r);
+                                struct tree *tree, const struct replay_how *how, struct replay *r);

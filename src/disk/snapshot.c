@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "disk/snapshot.h"
 
+#include <stdio.h>
+
 #include "base/hash.h"
 #include "base/mem.h"
 #include "disk/snapfile.h"
@@ -34,6 +36,7 @@ void snap_writer_init(struct snap_writer *w, struct env *env, const struct disk_
                               .last_zxid_section = cfg->digest_section && cfg->last_zxid_section,
                               .zxid = info->zxid,
                               .digest = info->digest,
+                              .prefix = DISK_TMP,
                               .fd = -1,
                               .adler = HASH_ADLER_INIT};
 }
@@ -80,9 +83,10 @@ enum err snap_writer_begin(struct snap_writer *w)
     if (room) {
         return room;
     }
-    char name[DISK_NAME_MAX + 4] = "tmp.";
-    disk_name_snapshot(name + 4, w->zxid, w->packed);
-    w->tmp = disk_path(w->dir, name);
+    char name[DISK_NAME_MAX], whole[2 * DISK_NAME_MAX];
+    disk_name_snapshot(name, w->zxid, w->packed);
+    snprintf(whole, sizeof(whole), "%s%s", w->prefix, name);
+    w->tmp = disk_path(w->dir, whole);
     enum err e = w->env->ops->file_open(w->env, w->tmp,
                                         ENV_OPEN_WRITE | ENV_OPEN_CREATE | ENV_OPEN_TRUNC, &w->fd);
     if (e) {
@@ -120,7 +124,7 @@ static enum err put_seals(struct snap_writer *w)
     return e;
 }
 
-static void release(struct snap_writer *w)
+void snap_writer_release(struct snap_writer *w)
 {
     if (w->fd >= 0) {
         w->env->ops->file_close(w->env, w->fd);
@@ -132,34 +136,40 @@ static void release(struct snap_writer *w)
     w->tmp = NULL;
 }
 
-enum err snap_writer_finish(struct snap_writer *w)
+enum err snap_writer_seal(struct snap_writer *w)
 {
     enum err e = put_seals(w);
+    return e ? e : w->env->ops->file_sync(w->env, w->fd);
+}
+
+enum err snap_writer_rename(struct snap_writer *w, const char *path)
+{
+    enum err e = w->env->ops->rename(w->env, w->tmp, path);
     if (!e) {
-        e = w->env->ops->file_sync(w->env, w->fd);
+        snap_writer_release(w);
     }
+    return e;
+}
+
+enum err snap_writer_finish(struct snap_writer *w)
+{
+    enum err e = snap_writer_seal(w);
     if (e) {
         return e;
     }
     char name[DISK_NAME_MAX];
     disk_name_snapshot(name, w->zxid, w->packed);
     char *path = disk_path(w->dir, name);
-    e = w->env->ops->rename(w->env, w->tmp, path);
+    e = snap_writer_rename(w, path);
     mem_free(path);
-    if (!e) {
-        e = w->env->ops->sync_dir(w->env, w->dir);
-    }
-    if (!e) {
-        release(w);
-    }
-    return e;
+    return e ? e : w->env->ops->sync_dir(w->env, w->dir);
 }
 
 void snap_writer_abort(struct snap_writer *w)
 {
     char *tmp = w->tmp;
     w->tmp = NULL;
-    release(w);
+    snap_writer_release(w);
     if (tmp) {
         (void)!w->env->ops->unlink(w->env, tmp); // a start removes what is left
         mem_free(tmp);
@@ -225,7 +235,7 @@ void snapshot_fini(struct snapshot *s)
 {
     must(!s->busy);
     if (s->job.writer.tmp) {
-        release(&s->job.writer); // the half file goes at the next start
+        snap_writer_release(&s->job.writer); // the half file goes at the next start
     }
     buf_fini(&s->job.bytes);
 }
@@ -275,6 +285,15 @@ void snapshot_settle(struct snapshot *s, struct tree *tree)
     }
 }
 
+void snapshot_give_up(struct snapshot *s, struct tree *tree)
+{
+    snapshot_settle(s, tree);
+    if (s->state == SNAP_WALKING) {
+        tree_walk_cancel(tree);
+        s->state = SNAP_DROPPED;
+    }
+}
+
 bool snapshot_turn(struct snapshot *s, struct tree *tree, bool lane_free)
 {
     if (s->state != SNAP_WALKING) {
@@ -314,6 +333,9 @@ bool snapshot_on_job(struct snapshot *s)
     s->job.first = false;
     if (s->job.bytes.cap > 2 * PIECE) {
         buf_fini(&s->job.bytes);
+    }
+    if (s->state == SNAP_DROPPED) {
+        return false;
     }
     if (s->job.err) {
         on_failure(s);

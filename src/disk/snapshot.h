@@ -9,7 +9,8 @@
 // The core thread walks the tree in slices and hands the bytes over in pieces, one piece in flight.
 // When the lane is slow the walk waits. States: SNAP_IDLE -> SNAP_WALKING -> SNAP_CLOSING (the last
 // piece is out) -> SNAP_IDLE; a failure goes back to SNAP_IDLE by way of SNAP_FAILED, until
-// snapshot_settle has cancelled the walk.
+// snapshot_settle has cancelled the walk. SNAP_WALKING -> SNAP_DROPPED: given up, its tree is about
+// to be replaced; the job that does so removes the half file, then SNAP_IDLE.
 #pragma once
 
 #include "disk/disk.h"
@@ -25,7 +26,8 @@ struct snap_writer {
     bool digest_section, last_zxid_section;
     int64_t zxid;
     uint64_t digest;
-    uint64_t room; // bytes that must be free to begin; 0: any
+    uint64_t room;      // bytes that must be free to begin; 0: any
+    const char *prefix; // of the temporary name
     int fd;
     uint64_t off, synced; // file offset; how much of it was synced
     uint32_t adler;       // of the uncompressed bytes
@@ -38,14 +40,18 @@ void snap_writer_init(struct snap_writer *w, struct env *env, const struct disk_
                       const char *dir, const struct walk_info *info);
 must_check enum err snap_writer_begin(struct snap_writer *w);
 must_check enum err snap_writer_put(struct snap_writer *w, struct slice bytes);
+must_check enum err snap_writer_seal(struct snap_writer *w);   // whole and durable, not in place
 must_check enum err snap_writer_finish(struct snap_writer *w); // in place and durable
-void snap_writer_abort(struct snap_writer *w);                 // removes what there is
+// Sealed: to that path, closed. The directory is not synced.
+must_check enum err snap_writer_rename(struct snap_writer *w, const char *path);
+void snap_writer_release(struct snap_writer *w); // closed, its half file left
+void snap_writer_abort(struct snap_writer *w);   // removes what there is
 
 // The whole thing at once, before the loop. *bytes: the file's size.
 must_check enum err snapshot_write_now(struct env *env, const struct disk_config *cfg,
                                        const char *dir, struct tree *tree, uint64_t *bytes);
 
-enum snap_state { SNAP_IDLE, SNAP_WALKING, SNAP_CLOSING, SNAP_FAILED };
+enum snap_state { SNAP_IDLE, SNAP_WALKING, SNAP_CLOSING, SNAP_FAILED, SNAP_DROPPED };
 
 struct snap_job {
     struct env_job job;
@@ -76,6 +82,8 @@ void snapshot_init(struct snapshot *s, struct env *env, const struct disk_config
 void snapshot_fini(struct snapshot *s);
 // Cancels the walk of one that failed.
 void snapshot_settle(struct snapshot *s, struct tree *tree);
+// Its tree is about to be replaced: ends the walk. One that is walked to the end still gets done.
+void snapshot_give_up(struct snapshot *s, struct tree *tree);
 // In how many ms one may be begun: 0 now, -1 not while one is running.
 int64_t snapshot_wait_ms(const struct snapshot *s, struct mono now);
 void snapshot_begin(struct snapshot *s, struct tree *tree);
