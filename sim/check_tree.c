@@ -26,7 +26,7 @@ void check_tree_free(struct check_tree **cp)
     *cp = NULL;
     model_free(&c->model);
     arena_fini(&c->arena);
-    history_fini(&c->history);
+    global_history_fini(&c->history);
     mem_free(c);
 }
 

@@ -24,9 +24,9 @@ struct history {
     size_t n, cap;
 };
 
-void history_fini(struct history *h);
-int64_t history_end(const struct history *h); // last zxid, 0: empty
-void history_add(struct history *h, struct history_entry e);
+void global_history_fini(struct history *h);
+int64_t global_history_end(const struct history *h); // last zxid, 0: empty
+void global_history_add(struct history *h, struct history_entry e);
 // How many entries have a zxid of at most this.
-size_t history_count(const struct history *h, int64_t zxid);
-uint32_t history_sum(struct slice record);
+size_t global_history_count(const struct history *h, int64_t zxid);
+uint32_t global_history_sum(struct slice record);

@@ -85,7 +85,7 @@ static struct history_entry describe(struct host *h, struct slice record, int64_
 {
     struct arena a = {0};
     struct txn t;
-    struct history_entry e = {zxid, history_sum(record), false, 0, h->w->now_ns, h->index};
+    struct history_entry e = {zxid, global_history_sum(record), false, 0, h->w->now_ns, h->index};
     if (txn_decode(record, SIZE_MAX, &a, &t) == ERR_OK && t.has_digest) {
         e.has_digest = true;
         e.digest = (uint64_t)t.digest.digest;
@@ -99,13 +99,13 @@ static void on_record(struct host *h, struct slice record, int64_t zxid)
 {
     struct world *w = h->w;
     struct history *all = &w->check->history;
-    int64_t end = history_end(all);
+    int64_t end = global_history_end(all);
     if (zxid <= end) {
-        size_t n = history_count(all, zxid);
+        size_t n = global_history_count(all, zxid);
         if (n == 0 || all->v[n - 1].zxid != zxid) {
             report_fail(&w->report, "host %u has 0x%" PRIx64 " in its log, which never committed",
                         h->index, zxid);
-        } else if (all->v[n - 1].sum != history_sum(record)) {
+        } else if (all->v[n - 1].sum != global_history_sum(record)) {
             report_fail(&w->report, "host %u has another 0x%" PRIx64 " in its log than host %u had",
                         h->index, zxid, all->v[n - 1].host);
         }
@@ -116,7 +116,7 @@ static void on_record(struct host *h, struct slice record, int64_t zxid)
                     end);
         return;
     }
-    history_add(all, describe(h, record, zxid));
+    global_history_add(all, describe(h, record, zxid));
     check_tree_record(w->check, w, record);
 }
 
@@ -138,10 +138,10 @@ static void read_up_to(struct host *h, int64_t to)
         }
         break;
     }
-    if (history_end(all) < to && zxid_counter(to) && !h->w->report.failed) {
+    if (global_history_end(all) < to && zxid_counter(to) && !h->w->report.failed) {
         report_fail(&h->w->report,
                     "host %u has applied 0x%" PRIx64 ", and its log ends at 0x%" PRIx64, h->index,
-                    to, history_end(all));
+                    to, global_history_end(all));
     }
 }
 
@@ -154,10 +154,10 @@ static void begin_to_lead(struct host *h, const struct view *v, int64_t to)
     report_line(&w->report, "host %u leads epoch %" PRId64 " from 0x%" PRIx64, h->index, v->epoch,
                 to);
     w->fig.leaders++;
-    if (to < history_end(&c->history)) {
+    if (to < global_history_end(&c->history)) {
         report_fail(&w->report,
                     "host %u begins to serve at 0x%" PRIx64 ", but 0x%" PRIx64 " had been applied",
-                    h->index, to, history_end(&c->history));
+                    h->index, to, global_history_end(&c->history));
     }
     if (w->hosts_n > 1 && v->epoch <= c->epoch) {
         report_fail(&w->report, "host %u leads epoch %" PRId64 ", and host %u led %" PRId64,
@@ -172,7 +172,7 @@ static void begin_to_lead(struct host *h, const struct view *v, int64_t to)
 static void begin_to_serve(struct host *h, const struct view *v, int64_t to)
 {
     struct trail *t = &h->trail;
-    int64_t end = history_end(&h->w->check->history);
+    int64_t end = global_history_end(&h->w->check->history);
     uint64_t file = find_log(h, (uint64_t)(to < end ? to : end), false);
     *t = (struct trail){.serving = true,
                         .leading = v->leading,
@@ -187,7 +187,7 @@ static void begin_to_serve(struct host *h, const struct view *v, int64_t to)
 static void check_digest(struct host *h, int64_t to)
 {
     const struct history *all = &h->w->check->history;
-    size_t n = history_count(all, to);
+    size_t n = global_history_count(all, to);
     const struct history_entry *e = n ? &all->v[n - 1] : NULL;
     h->trail.at = n;
     if (zxid_counter(to) && (!e || e->zxid != to)) {
@@ -235,11 +235,11 @@ void trail_end(struct host *h)
 void trail_claim(struct host *h, int64_t zxid)
 {
     struct history *all = &h->w->check->history;
-    if (zxid <= history_end(all) || !zxid_counter(zxid) || h->w->hosts_n == 1) {
+    if (zxid <= global_history_end(all) || !zxid_counter(zxid) || h->w->hosts_n == 1) {
         return;
     }
     struct trail was = h->trail;
-    h->trail.file = find_log(h, (uint64_t)history_end(all), false);
+    h->trail.file = find_log(h, (uint64_t)global_history_end(all), false);
     h->trail.off = LOGFILE_HEADER_LEN;
     read_up_to(h, zxid);
     h->trail = was;
