@@ -37,8 +37,8 @@ struct disk_entry {
 // A range of the log on disk without a hole: zxids of one epoch are consecutive in it.
 struct disk_run {
     int64_t first, last;
-    bool joined;    // the first entry is known to follow the last of the run before it
-    uint64_t bytes; // of its files, preallocated space not counted
+    bool joined;    // the first entry is known to follow the last of the run before it: offer.h
+    uint64_t bytes; // of its records
 };
 
 // What comes with an event of this header. The memory belongs to the disk.
@@ -52,8 +52,8 @@ struct disk_answer {
     // OFFER
     const struct disk_run *runs; // ascending
     size_t runs_n;
-    int64_t snapshot_zxid; // newest good snapshot that the log follows without a hole; -1: none
-    uint64_t snapshot_bytes;
+    int64_t snapshot_zxid;   // newest good snapshot that the log follows without a hole; -1: none
+    uint64_t snapshot_bytes; // file of the newest good one, followed or not; 0: there is none
     // STREAM: the next bytes of the snapshot's body (sessions, ACLs, nodes, the final "/"), as it
     // goes on the wire
     struct slice bytes;
@@ -101,17 +101,23 @@ void disk_take_abandon(struct disk *d);
 // What could be sent to a learner whose last zxid is `after`: the runs of the log that matter for
 // it (all from the file that can hold `after` on; none above `until`), and the newest snapshot. If
 // there is no snapshot that the log follows, one is taken first (the answer waits for it), provided
-// snapshots are allowed.
+// snapshots are allowed, the log is not full and the last attempt did not fail. Offers are made one
+// after the other. The first of a process reads the log from the newest snapshot on.
 void disk_offer(struct disk *d, uint64_t tag, int64_t after, int64_t until);
 
 // The log's entries behind `after`, up to and with `until`, in order, a part at a time: at most
 // DISK_PART bytes (or one entry). They may be in the file that is being written: what is durable.
+// It goes on only to what follows: the next zxid, or the first of a later epoch. If `after` itself
+// is an entry, it must be in the log, or the next one in its epoch be the first that is there.
+// more: after the event of the begin or more before it, not twice.
 enum { DISK_PART = 256 * 1024 };
 void disk_history_begin(struct disk *d, uint64_t tag, int64_t after, int64_t until);
 void disk_history_more(struct disk *d, uint64_t tag);
 void disk_history_end(struct disk *d, uint64_t tag); // unknown: ignored; no event of it follows
 
-// The snapshot file of that zxid, plain or packed, as its body goes on the wire; a part at a time.
+// The snapshot file of that zxid, plain or packed, as its body goes on the wire; a part at a time:
+// about a megabyte, and never empty unless it failed. The end is told only when the file's
+// checksums were right.
 void disk_stream_begin(struct disk *d, uint64_t tag, int64_t zxid);
 void disk_stream_more(struct disk *d, uint64_t tag);
 void disk_stream_end(struct disk *d, uint64_t tag);
