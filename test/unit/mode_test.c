@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/rng.h"
 #include "limits.h"
 #include "serve/core.h"
 #include "serve/session_id.h"
@@ -472,6 +473,138 @@ static void held_handshakes_find_a_read_only_server(void **state)
     assert_true(rig_eof(r, writer));
 }
 
+// ---- everything at once -------------------------------------------------------------------------
+
+enum { RANDOM_CONNS = 12, RANDOM_SESSIONS = 32 };
+
+struct lot {
+    uint32_t conn[RANDOM_CONNS];
+    int64_t session[RANDOM_SESSIONS];
+    size_t sessions;
+    int32_t xid;
+};
+
+static void random_connect(struct rig *r, struct lot *l, struct rng *g)
+{
+    uint32_t *conn = &l->conn[rng_below(g, RANDOM_CONNS)];
+    rig_hang_up(r, *conn);
+    *conn = rig_accept(r, 1);
+    int64_t session = 0;
+    if (l->sessions && rng_below(g, 2)) {
+        session = l->session[rng_below(g, l->sessions)];
+    }
+    uint8_t passwd[SESSION_PASSWORD_LEN] = {0};
+    if (session) {
+        session_password(session, passwd);
+    }
+    struct buf b = {0};
+    rig_put_connect(&b, 10000, session, slice_of(passwd, sizeof(passwd)), true);
+    b.p[b.n - 1] = (uint8_t)rng_below(g, 2);
+    rig_send(r, *conn, buf_slice(&b));
+    buf_fini(&b);
+}
+
+static void random_requests(struct rig *r, struct lot *l, struct rng *g)
+{
+    static const char *const paths[] = {"/a", "/b", "/a/c"};
+    struct buf b = {0};
+    for (uint64_t i = rng_below(g, 6); i > 0; i--) {
+        const char *path = paths[rng_below(g, 3)];
+        switch (rng_below(g, 8)) {
+        case 0:
+            rig_put_create(&b, l->xid++, OP_CREATE, path, SLICE_LIT("x"), (int32_t)rng_below(g, 4));
+            break;
+        case 1:
+            rig_put_set(&b, l->xid++, path, SLICE_LIT("y"));
+            break;
+        case 2:
+            rig_put_delete(&b, l->xid++, path);
+            break;
+        case 3:
+            rig_put_path(&b, l->xid++, OP_SYNC, path);
+            break;
+        case 4:
+            rig_put_head(&b, l->xid++, rng_below(g, 4) ? OP_PING : OP_CLOSE_SESSION);
+            break;
+        default:
+            rig_put_read(&b, l->xid++, OP_GET_DATA, path, rng_below(g, 2));
+            break;
+        }
+    }
+    rig_send(r, l->conn[rng_below(g, RANDOM_CONNS)], buf_slice(&b));
+    buf_fini(&b);
+}
+
+static void keep_session(void *ctx, int64_t session, int32_t timeout_ms)
+{
+    (void)timeout_ms;
+    struct lot *l = ctx;
+    l->session[l->sessions++ % RANDOM_SESSIONS] = session;
+    l->sessions = l->sessions < RANDOM_SESSIONS ? l->sessions : RANDOM_SESSIONS - 1;
+}
+
+static void random_step(struct rig *r, struct lot *l, struct rng *g)
+{
+    switch (rng_below(g, 10)) {
+    case 0:
+        rig_mode(r, (enum serve_mode)rng_below(g, 3));
+        break;
+    case 1:
+    case 2:
+        random_connect(r, l, g);
+        break;
+    case 3:
+        rig_advance(r, (int64_t)rng_below(g, 3000));
+        break;
+    case 4:
+        serve_touched(r->serve, keep_session, l);
+        break;
+    case 5:
+        r->refuse = rng_below(g, 4) == 0;
+        serve_hold_writes(r->serve, rng_below(g, 4) == 0);
+        rig_settle(r);
+        break;
+    case 6:
+        rig_commit(r);
+        break;
+    default:
+        random_requests(r, l, g);
+        break;
+    }
+    serve_check(r->serve);
+}
+
+static void random_roles(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        struct rng g = {seed};
+        struct serve_config cfg;
+        rig_defaults(&cfg);
+        cfg.local_sessions = seed % 3 != 0;
+        cfg.local_upgrade = seed % 2;
+        cfg.throttle_max_requests = seed % 4 == 0 ? 5 : 0;
+        struct rig *r = rig_new(&cfg);
+        r->takes_locals = cfg.local_upgrade;
+        struct lot l = {.xid = 0};
+        for (int i = 0; i < RANDOM_CONNS; i++) {
+            l.conn[i] = rig_accept(r, 1);
+        }
+        for (int step = 0; step < 1500; step++) {
+            r->auto_commit = step / 100 % 2;
+            random_step(r, &l, &g);
+        }
+        serve_hold_writes(r->serve, false);
+        r->refuse = false;
+        r->auto_commit = true;
+        rig_mode(r, SERVE_FULL);
+        rig_settle(r);
+        assert_true(has_session(r, ask_session(r))); // it serves as if nothing had been
+        tree_check(r->tree);
+        rig_free(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +623,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(read_only_clients_read, setup, teardown),
         cmocka_unit_test_setup_teardown(sessions_of_read_only_mode_end_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(held_handshakes_find_a_read_only_server, setup, teardown),
+        cmocka_unit_test(random_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
