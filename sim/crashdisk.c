@@ -604,3 +604,18 @@ void crashdisk_poke(struct crashdisk *d, const char *path, uint64_t off, uint8_t
     must(off + n <= e->file->synced.n);
     memset(e->file->synced.p + off, byte, n);
 }
+
+static void lose_names(struct names *ns, const char *prefix)
+{
+    for (size_t i = ns->n; i-- > 0;) {
+        if (strncmp(ns->v[i].path, prefix, strlen(prefix)) == 0) {
+            forget(ns, ns->v[i].path); // whose place the last one takes, which was looked at
+        }
+    }
+}
+
+void crashdisk_lose(struct crashdisk *d, const char *prefix)
+{
+    lose_names(&d->seen, prefix);
+    lose_names(&d->synced, prefix);
+}

@@ -58,3 +58,5 @@ struct slice crashdisk_peek(struct crashdisk *d, const char *path);
 void crashdisk_each(struct crashdisk *d, const char *dir,
                     void (*each)(void *ctx, const char *name, uint64_t size), void *ctx);
 void crashdisk_poke(struct crashdisk *d, const char *path, uint64_t off, uint8_t byte, size_t n);
+// Every file whose path begins like this is gone, for good.
+void crashdisk_lose(struct crashdisk *d, const char *prefix);

@@ -133,7 +133,7 @@ static void strike_host(struct world *w, struct host *h, enum fault_kind k)
         host_stop(h);
         break;
     case FAULT_PAUSE:
-        host_pause(h, faults_up_to(w, 4000));
+        host_pause(h, faults_up_to(w, 4000), world_chance(w, 1, 3));
         break;
     case FAULT_CLOCK:
         h->clock.wall_offset_ms += faults_up_to(w, 20000) / SIM_MS - 10000;

@@ -26,7 +26,8 @@ struct host *host_new(struct world *w, uint32_t index)
     h->disk = crashdisk_new(&w->rng);
     h->clock.speed = w->opt.plant == PLANT_EARLY_EXPIRY ? 400 : CLOCK_TRUE_SPEED;
     h->job_delay_ns = (int64_t)(50 + world_below(w, 4000)) * 1000;
-    crashdisk_set_lying(h->disk, w->opt.plant == PLANT_LYING_SYNC);
+    crashdisk_set_lying(h->disk,
+                        w->opt.plant == PLANT_LYING_SYNC || w->opt.plant == PLANT_ACK_UNSYNCED);
     host_net_reset(h);
     hostconf_make(h);
     return h;
@@ -71,13 +72,14 @@ void host_post(struct host *h, struct inbox_item item)
     turn_soon(h);
 }
 
-void host_pause(struct host *h, int64_t for_ns)
+void host_pause(struct host *h, int64_t for_ns, bool unseen)
 {
     int64_t now = h->w->now_ns;
     if (h->node && h->paused_until_ns <= now) { // one at a time
         h->paused_until_ns = now + for_ns;
         h->pause_counts = for_ns > LONG_PAUSE_MS * SIM_MS;
         h->paused_total_ns += h->pause_counts ? for_ns : 0;
+        h->clock.mono_offset_ns -= unseen ? for_ns : 0; // nobody looks at it before the end
     }
 }
 
@@ -332,6 +334,7 @@ void host_boot(struct host *h)
         crashdisk_crash_after(h->disk, 1 + world_below(w, 60)); // it dies while it recovers
         h->kill_only = world_chance(w, 1, 2);
     }
+    h->boots++;
     tamper_boot(h);
     h->clock.mono_offset_ns = (int64_t)world_below(w, 1000) * SIM_S;
     h->paused_until_ns = 0;

@@ -113,7 +113,7 @@ struct host {
     int64_t full_end_ns; // when the last limit was lifted
     struct trail trail;  // what it serves, beside the committed history
     struct buf scratch;
-    uint64_t turns;
+    uint64_t turns, boots;
 };
 
 struct host *host_new(struct world *w, uint32_t index);
@@ -125,7 +125,8 @@ void host_stop(struct host *h); // SIGTERM
 
 void host_post(struct host *h, struct inbox_item item);
 struct env_event host_event(const struct host *h, enum env_event_type type);
-void host_pause(struct host *h, int64_t for_ns);
+// unseen: its monotonic clock stands still, as in a machine that is suspended.
+void host_pause(struct host *h, int64_t for_ns, bool unseen);
 // Time without the long pauses of any server: what sessions may be silent in.
 int64_t hosts_awake_ns(const struct world *w);
 

@@ -105,6 +105,7 @@ static int run_plants(struct options *o, uint64_t from)
         bool found = false;
         char why[WHY_MAX] = "";
         o->plant = (enum plant)p;
+        o->servers = plant_servers(o->plant);
         for (o->seed = from; o->seed < from + PLANT_SEEDS && !found; o->seed++) {
             found = !run(o, &t, why);
         }
@@ -120,6 +121,7 @@ static bool parse_plant(struct options *o, const char *name)
     for (int p = 0; p < PLANTS_COUNT; p++) {
         if (strcmp(name, plant_name((enum plant)p)) == 0) {
             o->plant = (enum plant)p;
+            o->servers = plant_servers(o->plant);
             return true;
         }
     }

@@ -39,6 +39,9 @@ struct end {
     size_t rx_max; // socket buffers
     size_t out_max;
     struct stream out; // what it sends
+    bool streams;      // tamper_peer.c: a snapshot, between packets
+    bool live;         // tamper_peer.c: UPTODATE was sent
+    int64_t left_out;  // tamper_peer.c: a zxid
 };
 
 struct link {

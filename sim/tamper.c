@@ -12,24 +12,28 @@
 
 enum { ONE_IN = 60, HEAD = 20, PATH_LEN = 128 };
 
+static const struct {
+    int servers;
+    const char *name, *what;
+} plants[] = {
+#define PLANT(id, servers, name, what) {servers, name, what},
+    PLANTS
+#undef PLANT
+};
+
 const char *plant_name(enum plant p)
 {
-    static const char *const names[] = {
-#define PLANT(id, name, what) name,
-        PLANTS
-#undef PLANT
-    };
-    return names[p];
+    return plants[p].name;
 }
 
 const char *plant_what(enum plant p)
 {
-    static const char *const whats[] = {
-#define PLANT(id, name, what) what,
-        PLANTS
-#undef PLANT
-    };
-    return whats[p];
+    return plants[p].what;
+}
+
+int plant_servers(enum plant p)
+{
+    return plants[p].servers;
 }
 
 // ---- frames ----------------------------------------------------------------------------------
@@ -110,9 +114,10 @@ static void spoil(enum plant plant, struct slice f, struct buf *held, struct buf
 
 size_t tamper_send(struct world *w, uint32_t link, enum side s, struct buf *b)
 {
-    const struct link *l = &w->net.links[link];
-    bool to_host = l->end[DIALER].is_host;
-    enum plant plant = to_host ? PLANT_NONE : w->opt.plant;
+    enum plant plant = w->opt.plant;
+    if (w->net.links[link].end[DIALER].is_host) {
+        return tamper_peer_send(w, link, s, buf_slice(b));
+    }
     struct buf out = {0}, held = {0};
     struct slice left = buf_slice(b);
     while (left.n >= HEAD && plant != PLANT_NONE) {
@@ -153,13 +158,10 @@ static void newest(void *ctx, const char *name, uint64_t size)
     }
 }
 
-void tamper_boot(struct host *h)
+static void lose_tail(struct host *h)
 {
     char path[PATH_LEN];
     uint64_t best = 0;
-    if (h->w->opt.plant != PLANT_LOST_TAIL) {
-        return;
-    }
     snprintf(path, sizeof(path), "%s/version-2", h->cfg.data_log_dir);
     crashdisk_each(h->disk, path, newest, &best);
     snprintf(path, sizeof(path), "%s/version-2/log.%" PRIx64, h->cfg.data_log_dir, best);
@@ -174,5 +176,36 @@ void tamper_boot(struct host *h)
     }
     if (last) {
         crashdisk_poke(h->disk, path, last, 0, last_used);
+    }
+}
+
+static void lose_epochs(struct host *h)
+{
+    crashdisk_lose(h->disk, "/data/version-2/acceptedEpoch");
+    crashdisk_lose(h->disk, "/data/version-2/currentEpoch");
+}
+
+static void lose_disk(struct host *h)
+{
+    if (h->boots > 1 && world_chance(h->w, 1, 2)) {
+        crashdisk_lose(h->disk, "/data/version-2/");
+        crashdisk_lose(h->disk, "/log/version-2/");
+    }
+}
+
+void tamper_boot(struct host *h)
+{
+    switch (h->w->opt.plant) {
+    case PLANT_LOST_TAIL:
+        lose_tail(h);
+        break;
+    case PLANT_LOST_EPOCHS:
+        lose_epochs(h);
+        break;
+    case PLANT_LOST_DISK:
+        lose_disk(h);
+        break;
+    default:
+        break;
     }
 }
