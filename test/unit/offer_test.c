@@ -366,6 +366,52 @@ static void or_it_fails(void **state)
     stop(&a);
 }
 
+// Not one is begun of what may yet be cut, and none is waited for.
+static void or_it_is_not_allowed(void **state)
+{
+    (void)state;
+    struct asker a;
+    start(&a);
+    make_hole(&a);
+    disk_allow_snapshots(a.k.disk, false);
+    disk_offer(a.k.disk, 1, 0, INT64_MAX);
+    dkit_settle(&a.k);
+    assert_int_equal(a.k.snapped, 0);
+    expect_answers(&a, "1: 0.1-0.2 0.4-0.5 s-1; ");
+    disk_allow_snapshots(a.k.disk, true);
+    disk_offer(a.k.disk, 2, 0, INT64_MAX);
+    dkit_settle(&a.k);
+    assert_int_equal(a.k.snapped, 1);
+    expect_answers(&a, "2: 0.1-0.2 0.4-0.5 s5; ");
+    stop(&a);
+}
+
+// What was read of the log before it was cut is not offered any more.
+static void after_a_truncation(void **state)
+{
+    (void)state;
+    struct asker a;
+    start(&a);
+    dkit_close(&a.k);
+    fake_env_reboot(a.k.f, false);
+    a.k.cfg.member = true;
+    assert_int_equal(dkit_open(&a.k), ERR_OK);
+    dkit_append_n(&a.k, 9);
+    disk_offer(a.k.disk, 1, 0, INT64_MAX);
+    dkit_settle(&a.k);
+    disk_truncate(a.k.disk, a.k.tree, 6);
+    disk_offer(a.k.disk, 2, 0, INT64_MAX); // its job and the cut are under way together
+    dkit_settle(&a.k);
+    assert_int_equal(a.k.replaced, 1);
+    dkit_append_n(&a.k, 1);
+    disk_offer(a.k.disk, 3, 0, INT64_MAX);
+    disk_history_begin(a.k.disk, 4, 6, INT64_MAX);
+    disk_history_end(a.k.disk, 4);
+    dkit_settle(&a.k);
+    expect_answers(&a, "1: 0.1-0.9 s0; 2: 0.1-0.6 s0; 3: 0.1-0.7 s0; ");
+    stop(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +426,8 @@ int main(void)
         cmocka_unit_test(several_learners_ask),
         cmocka_unit_test(without_a_snapshot_one_is_taken),
         cmocka_unit_test(or_it_fails),
+        cmocka_unit_test(or_it_is_not_allowed),
+        cmocka_unit_test(after_a_truncation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
