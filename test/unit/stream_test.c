@@ -301,6 +301,53 @@ static void an_end_at_any_time(void **state)
     stop(&a);
 }
 
+// A leader and its learner: what streams out of one disk is taken in by another, which then stands
+// where the leader's snapshot does and goes on from there. It offers that snapshot itself.
+static void on_offer(void *ctx, const struct disk_event *ev)
+{
+    assert_int_equal(ev->type, DISK_OFFER);
+    *(int64_t *)ctx = ev->answer->snapshot_zxid;
+    assert_int_equal(ev->answer->runs_n, 1);
+    assert_int_equal(ev->answer->runs[0].first, 12001);
+    assert_int_equal(ev->answer->runs[0].last, 12002);
+}
+
+static void from_one_disk_to_another(void **state)
+{
+    (void)state;
+    struct asker a;
+    struct dkit k;
+    struct buf want = {0}, got = {0};
+    start(&a);
+    disk_stream_begin(a.k.disk, 1, 12000);
+    dkit_settle(&a.k);
+    dkit_init(&k, 6);
+    k.cfg.member = true;
+    assert_int_equal(dkit_open(&k), ERR_OK);
+    dkit_append_n(&k, 5); // gone afterwards
+    disk_take_begin(k.disk, 12000);
+    size_t used;
+    assert_int_equal(disk_take_put(k.disk, buf_slice(&a.got[1]), &used), DISK_TAKE_DONE);
+    assert_int_equal(used, a.got[1].n);
+    disk_take_commit(k.disk, k.tree);
+    dkit_settle(&k);
+    assert_int_equal(k.replaced, 1);
+    dkit_snapshot(a.k.tree, &want);
+    dkit_snapshot(k.tree, &got);
+    assert_int_equal(want.n, got.n);
+    dkit_append_n(&k, 2);
+    int64_t snapshot = -1;
+    k.on_answer = on_offer;
+    k.answer_ctx = &snapshot;
+    disk_offer(k.disk, 1, 12001, INT64_MAX);
+    dkit_settle(&k);
+    assert_int_equal(snapshot, 12000);
+    buf_fini(&want);
+    buf_fini(&got);
+    dkit_fini(&k);
+    stop(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_never_looks_complete, setup, teardown),
         cmocka_unit_test(beside_a_snapshot_and_a_purge),
         cmocka_unit_test(an_end_at_any_time),
+        cmocka_unit_test(from_one_disk_to_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
