@@ -70,7 +70,7 @@ static enum err find_place(struct window *w, int64_t zxid)
             return ERR_NOTFOUND;
         case LOGFILE_TORN:
         case LOGFILE_CORRUPT:
-            return ERR_CORRUPT; // the look has read all up to zxid: this is new damage
+            return ERR_CORRUPT;
         }
     }
 }
@@ -90,7 +90,9 @@ static enum err shorten(struct env *env, const char *path, uint64_t size)
     return e;
 }
 
-static enum err cut_file(struct env *env, const char *path, int64_t zxid)
+// Damage: the look has read all from base to zxid, so it is new; but if there was nothing to read,
+// nobody needs what is behind it either.
+static enum err cut_file(struct env *env, const char *path, int64_t zxid, int64_t base)
 {
     struct window w;
     enum err e = window_open(&w, env, path);
@@ -100,15 +102,19 @@ static enum err cut_file(struct env *env, const char *path, int64_t zxid)
     e = find_place(&w, zxid);
     uint64_t size = w.at;
     window_close(&w);
-    if (e) {
-        return e == ERR_NOTFOUND ? ERR_OK : e;
+    if (e == ERR_NOTFOUND) {
+        return ERR_OK;
+    }
+    bool damaged = e == ERR_CORRUPT || e == ERR_CUT;
+    if (e && (!damaged || base != zxid)) {
+        return e;
     }
     // A log without a record is what older Apache servers do not start on.
     return size <= LOGFILE_HEADER_LEN ? env->ops->unlink(env, path) : shorten(env, path, size);
 }
 
 // A file is named by its first record, so only the last at or below zxid can reach over it.
-static enum err cut_logs(struct env *env, const char *dir, int64_t zxid)
+static enum err cut_logs(struct env *env, const char *dir, int64_t zxid, int64_t base)
 {
     struct disk_files logs;
     enum err e = disk_files_list(env, dir, &logs);
@@ -118,7 +124,7 @@ static enum err cut_logs(struct env *env, const char *dir, int64_t zxid)
     for (size_t i = logs.n; !e && i-- > 0;) {
         if (logs.v[i].kind == DISK_NAME_LOG && logs.v[i].zxid <= zxid) {
             char *path = disk_path(dir, logs.v[i].name);
-            e = cut_file(env, path, zxid);
+            e = cut_file(env, path, zxid, base);
             mem_free(path);
             break;
         }
@@ -153,7 +159,7 @@ enum err cut_finish(struct env *env, const char *snap_dir, const char *log_dir, 
         e = cut_snapshots(env, snap_dir, base);
     }
     if (!e) {
-        e = cut_logs(env, log_dir, zxid);
+        e = cut_logs(env, log_dir, zxid, base);
     }
     if (!e) {
         char *path = decision_path(snap_dir, zxid, base);
@@ -183,7 +189,8 @@ static enum err load_base(struct cut *c, const struct disk_files *snaps)
         }
         struct snapload load;
         enum err e = snapshot_load(c->job.env, c->snap_dir, f, c->tree, &load);
-        if (e == ERR_CORRUPT || e == ERR_CUT || (!e && holds_more(&load, c->zxid))) {
+        bool unusable = e == ERR_CORRUPT || e == ERR_CUT || e == ERR_UNSUPPORTED;
+        if (unusable || (!e && holds_more(&load, c->zxid))) {
             continue;
         }
         c->base = f->zxid;
