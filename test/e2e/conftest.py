@@ -40,6 +40,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import ensemble  # noqa: E402
 import harness  # noqa: E402
 import zk  # noqa: E402
 
@@ -110,6 +111,64 @@ def make_server(tmp_path):
             failures.append(str(e))
         finally:
             srv.kill()
+    shutil.rmtree(tmp_path, ignore_errors=True)
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture(scope="module")
+def shared_ensemble(tmp_path_factory):
+    """Three voters and an observer with relays between them; take it through `quad`."""
+    e = ensemble.Ensemble(tmp_path_factory.mktemp("quad"), "RRRRo", relays=True,
+                          config={"snapshotSizeFactor": 0})
+    e.start(leader=3)
+    yield e
+    try:
+        e.stop()
+    finally:
+        e.close()
+
+
+@pytest.fixture
+def quad(shared_ensemble):
+    """shared_ensemble whole and in service, whatever the test before did to it."""
+    e = shared_ensemble
+    e.heal()
+    for m in e:
+        if m.stopped:
+            m.resume()
+        if not m.alive():
+            m.kill()
+            m.start()
+    e.wait_serving()
+    ensemble.clear(e[1])
+    yield e
+    for m in e:
+        assert m.proc is None or m.alive(), f"{m} died during the test\n{m.stderr_tail()}"
+
+
+@pytest.fixture
+def make_ensemble(tmp_path):
+    """Factory of ensembles of the test's own: make_ensemble("RAR", relays=..., config={...});
+    at the end every member that still runs must stop by TERM."""
+    def make(members="RRR", **more):
+        e = ensemble.Ensemble(tmp_path / f"ensemble{len(made) + 1}", members, **more)
+        made.append(e)
+        make.servers += e.servers
+        return e
+
+    made = []
+    make.servers = []
+    yield make
+    failures = []
+    for e in made:
+        try:
+            for m in e:
+                assert m.proc is None or m.alive(), f"{m} died\n{m.stderr_tail()}"
+            e.stop()
+        except AssertionError as error:
+            failures.append(str(error))
+        finally:
+            e.close()
     shutil.rmtree(tmp_path, ignore_errors=True)
     assert not failures, "\n".join(failures)
 

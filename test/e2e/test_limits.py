@@ -77,6 +77,7 @@ def test_sasl_is_switched_off(connect):
 
 def test_server_is_not_read_only(connect):
     conn = connect(read_only=True)
+    assert not conn.server_read_only
     conn.ping()
 
 

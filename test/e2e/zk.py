@@ -25,7 +25,8 @@ OK, MARSHALLINGERROR, UNIMPLEMENTED, BADARGUMENTS = 0, -5, -6, -8
 RUNTIMEINCONSISTENCY = -2
 NONODE, NOAUTH, BADVERSION, NOCHILDRENFOREPHEMERALS = -101, -102, -103, -108
 NODEEXISTS, NOTEMPTY, SESSIONEXPIRED, INVALIDACL, AUTHFAILED = -110, -111, -112, -114, -115
-NOWATCHER, RECONFIGDISABLED, QUOTAEXCEEDED = -121, -123, -125
+NEWCONFIGNOQUORUM, RECONFIGINPROGRESS, SESSIONMOVED, NOTREADONLY = -13, -14, -118, -119
+EPHEMERALONLOCALSESSION, NOWATCHER, RECONFIGDISABLED, QUOTAEXCEEDED = -120, -121, -123, -125
 
 # create flags
 PERSISTENT, EPHEMERAL, SEQUENTIAL, EPHEMERAL_SEQUENTIAL, CONTAINER, TTL, TTL_SEQUENTIAL = range(7)
@@ -209,6 +210,7 @@ class Conn:
         self.events = collections.deque()
         self.xid = 0
         self.session_id, self.password, self.timeout_ms = 0, b"\0" * 16, 0
+        self.server_read_only = False
         if handshake:
             sid, password = session or (0, b"\0" * 16)
             self.handshake(timeout_ms, sid, password, last_zxid, read_only)
@@ -279,7 +281,8 @@ class Conn:
         assert r.i32() == 0
         self.timeout_ms, self.session_id, self.password = r.i32(), r.i64(), r.buf()
         if read_only is not None:
-            assert not r.boolean()
+            self.server_read_only = r.boolean()
+            assert read_only or not self.server_read_only
         r.end()
         return self.timeout_ms
 
