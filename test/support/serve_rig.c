@@ -130,6 +130,7 @@ static void take_submits(struct rig *r)
         const struct submit *m = &out->submits[i];
         switch (m->kind) {
         case SUBMIT_TOUCH:
+            r->touches++;
             break;
         case SUBMIT_SYNC:
         case SUBMIT_RENEW:

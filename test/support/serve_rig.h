@@ -47,6 +47,7 @@ struct rig {
     size_t log_n, log_cap, log_at; // log_at: the next to commit
     struct rig_ask *asks;          // syncs and renewals without an answer
     size_t asks_n, asks_cap;
+    size_t touches; // SUBMIT_TOUCH so far
     int64_t zxid;
     size_t logged; // log lines
     struct logger logger;

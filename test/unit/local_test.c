@@ -108,6 +108,7 @@ static void a_life_without_transactions(void **state)
     assert_int_equal(reply.zxid, 0);
     assert_true(rig_eof(r, thief));
     assert_int_equal(r->log_n, 0);
+    assert_int_equal(r->touches, 0); // the leader has nothing to expire
     conn = renew(r, session);
     assert_int_equal(session_of(r, conn), 0); // nobody knows it
 }
@@ -195,6 +196,33 @@ static void the_first_ephemeral_makes_it_global(void **state)
     rig_put_head(&b, 4, OP_CLOSE_SESSION);
     assert_int_equal(ask(r, conn, &b).zxid, 5);
     assert_false(is_global(r, session));
+}
+
+// What follows before that is agreed on is asked by a global session.
+static void it_becomes_global_once(void **state)
+{
+    struct rig *r = *state;
+    uint32_t conn = rig_accept(r, 1);
+    int64_t session = rig_connect(r, conn, 10000);
+    r->auto_commit = false;
+    struct buf b = {0};
+    rig_put_create(&b, 1, OP_CREATE, "/e", SLICE_LIT("x"), EPHEMERAL);
+    rig_put_create(&b, 2, OP_CREATE2, "/f", SLICE_LIT("x"), EPHEMERAL);
+    rig_put_head(&b, 3, OP_CLOSE_SESSION);
+    rig_send(r, conn, buf_slice(&b));
+    assert_int_equal(r->log_n, 4); // session, two nodes, its end
+    rig_settle(r);
+    struct rig_reply reply;
+    for (int32_t xid = 1; xid <= 3; xid++) {
+        assert_true(rig_next(r, conn, &reply));
+        assert_int_equal(reply.xid, xid);
+        assert_int_equal(reply.err, ZK_OK);
+        assert_int_equal(reply.zxid, xid + 1);
+    }
+    assert_true(rig_eof(r, conn));
+    assert_false(is_global(r, session));
+    assert_int_equal(tree_ephemeral_count(r->tree), 0);
+    buf_fini(&b);
 }
 
 static void put_multi_create(struct buf *b, int32_t xid, const char *path, int32_t flags)
@@ -351,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_end_comes_in_its_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(they_outlive_an_election, setup, teardown),
         cmocka_unit_test_setup_teardown(the_first_ephemeral_makes_it_global, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_becomes_global_once, setup, teardown),
         cmocka_unit_test_setup_teardown(so_does_one_inside_a_multi, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_that_do_not_decode_change_nothing, setup,
                                         teardown),
