@@ -26,7 +26,7 @@ void check_tree_free(struct check_tree **cp)
     *cp = NULL;
     model_free(&c->model);
     arena_fini(&c->arena);
-    global_history_fini(&c->history);
+    committed_fini(&c->committed);
     mem_free(c);
 }
 
@@ -226,10 +226,10 @@ void check_tree_equal(struct check_tree *c, struct world *w)
     }
     for (uint32_t i = 0; i < w->hosts_n && !w->report.failed; i++) {
         struct host *h = w->hosts[i];
-        const struct history_entry *e = &c->history.v[h->trail.at];
+        const struct committed_entry *e = &c->committed.v[h->trail.at];
         if (!h->node || !h->trail.serving) {
             report_fail(&w->report, "host %u does not serve, and nothing is wrong any more", i);
-        } else if (h->trail.at < c->history.n && e->seen_ns + EQUAL_MS * SIM_MS < w->now_ns) {
+        } else if (h->trail.at < c->committed.n && e->seen_ns + EQUAL_MS * SIM_MS < w->now_ns) {
             report_fail(&w->report,
                         "host %u is at 0x%" PRIx64 ", 0x%" PRIx64 " was applied elsewhere %" PRId64
                         " ms ago, and nothing is wrong any more",

@@ -12,7 +12,7 @@
 // were.
 #pragma once
 
-#include "sim/history.h"
+#include "sim/committed.h"
 #include "sim/model.h"
 
 struct world;
@@ -20,7 +20,7 @@ struct host;
 
 struct check_tree {
     struct model *model;
-    struct history history;
+    struct committed committed;
     struct arena arena; // of one record
     uint64_t follows;
     int64_t answered; // highest zxid of a write that was answered

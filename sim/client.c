@@ -161,7 +161,8 @@ static void connect(struct client *c)
     if (c->closing) {
         forget_session(c); // it asked for the end; whether it got it, the log will tell
     }
-    c->link = net_connect(c->w, c->index, (uint32_t)world_below(c->w, c->w->hosts_n), PORT_CLIENT);
+    c->host = (uint32_t)world_below(c->w, c->w->hosts_n);
+    c->link = net_connect(c->w, c->index, c->host, PORT_CLIENT);
     if (c->link != LINK_NONE) {
         set_state(c, CLIENT_CONNECTING);
     }
@@ -245,7 +246,8 @@ static void on_session(struct client *c, const struct connect_response *r)
     }
     c->session = r->session_id;
     memcpy(c->passwd, r->passwd.p, sizeof(c->passwd));
-    report_line(&w->report, "client %u has session 0x%" PRIx64, c->index, (uint64_t)c->session);
+    report_line(&w->report, "client %u has session 0x%" PRIx64 " at host %u", c->index,
+                (uint64_t)c->session, c->host);
     set_state(c, CLIENT_LIVE);
     c->live_since_ns = w->now_ns;
     c->who.users = 0;

@@ -58,34 +58,48 @@ static struct slice log_bytes(struct host *h, uint64_t name)
     return crashdisk_peek(h->disk, path);
 }
 
-// The next record of the host's log; false: there is none.
-static bool next_record(struct host *h, struct slice *entry)
+static struct log_cursor cursor_at(struct host *h, int64_t zxid)
 {
-    struct trail *t = &h->trail;
+    return (struct log_cursor){find_log(h, (uint64_t)zxid, false), LOGFILE_HEADER_LEN};
+}
+
+// The next record of the host's log; false: there is none.
+static bool next_record(struct host *h, struct log_cursor *c, struct slice *record, int64_t *zxid)
+{
     for (;;) {
-        struct slice bytes = t->file ? log_bytes(h, t->file) : SLICE_NULL;
+        struct slice bytes = c->file ? log_bytes(h, c->file) : SLICE_NULL;
+        struct txn_header hdr;
         size_t used;
-        if (bytes.n > t->off &&
-            logfile_next(slice_skip(bytes, t->off), SIZE_MAX / 2, entry, &used) == LOGFILE_RECORD) {
-            t->off += used;
+        if (bytes.n > c->off && logfile_next(slice_skip(bytes, c->off), SIZE_MAX / 2, record,
+                                             &used) == LOGFILE_RECORD) {
+            c->off += used;
+            *zxid = txn_decode_header(*record, &hdr) == ERR_OK ? hdr.zxid : INT64_MAX;
             return true;
         }
-        uint64_t next = find_log(h, t->file, true);
+        uint64_t next = find_log(h, c->file, true);
         if (!next) {
             return false;
         }
-        t->file = next;
-        t->off = LOGFILE_HEADER_LEN;
+        *c = (struct log_cursor){next, LOGFILE_HEADER_LEN};
     }
+}
+
+static bool log_reaches(struct host *h, struct log_cursor c, int64_t to)
+{
+    struct slice record;
+    int64_t zxid = 0;
+    while (zxid < to && next_record(h, &c, &record, &zxid)) {
+    }
+    return zxid == to;
 }
 
 // ---- the history -----------------------------------------------------------------------------
 
-static struct history_entry describe(struct host *h, struct slice record, int64_t zxid)
+static struct committed_entry describe(struct host *h, struct slice record, int64_t zxid)
 {
     struct arena a = {0};
     struct txn t;
-    struct history_entry e = {zxid, global_history_sum(record), false, 0, h->w->now_ns, h->index};
+    struct committed_entry e = {zxid, committed_sum(record), false, 0, h->w->now_ns, h->index};
     if (txn_decode(record, SIZE_MAX, &a, &t) == ERR_OK && t.has_digest) {
         e.has_digest = true;
         e.digest = (uint64_t)t.digest.digest;
@@ -98,14 +112,14 @@ static struct history_entry describe(struct host *h, struct slice record, int64_
 static void on_record(struct host *h, struct slice record, int64_t zxid)
 {
     struct world *w = h->w;
-    struct history *all = &w->check->history;
-    int64_t end = global_history_end(all);
+    struct committed *all = &w->check->committed;
+    int64_t end = committed_end(all);
     if (zxid <= end) {
-        size_t n = global_history_count(all, zxid);
+        size_t n = committed_count(all, zxid);
         if (n == 0 || all->v[n - 1].zxid != zxid) {
             report_fail(&w->report, "host %u has 0x%" PRIx64 " in its log, which never committed",
                         h->index, zxid);
-        } else if (all->v[n - 1].sum != global_history_sum(record)) {
+        } else if (all->v[n - 1].sum != committed_sum(record)) {
             report_fail(&w->report, "host %u has another 0x%" PRIx64 " in its log than host %u had",
                         h->index, zxid, all->v[n - 1].host);
         }
@@ -116,33 +130,44 @@ static void on_record(struct host *h, struct slice record, int64_t zxid)
                     end);
         return;
     }
-    global_history_add(all, describe(h, record, zxid));
+    committed_add(all, describe(h, record, zxid));
     check_tree_record(w->check, w, record);
 }
 
 // Reads the log up to the given zxid.
-static void read_up_to(struct host *h, int64_t to)
+static void read_up_to(struct host *h, struct log_cursor *c, int64_t to)
 {
-    struct history *all = &h->w->check->history;
     while (!h->w->report.failed) {
-        struct trail was = h->trail;
+        struct log_cursor next = *c;
         struct slice record;
-        struct txn_header hdr;
-        bool more = next_record(h, &record);
-        if (more && txn_decode_header(record, &hdr) == ERR_OK && hdr.zxid <= to) {
-            on_record(h, record, hdr.zxid);
-            continue;
+        int64_t zxid;
+        if (!next_record(h, &next, &record, &zxid) || zxid > to) {
+            break;
         }
-        if (more) {
-            h->trail = was; // not yet
+        on_record(h, record, zxid);
+        *c = next;
+    }
+}
+
+// The history goes on to this zxid. A server may apply what a quorum has in its logs before it is
+// in its own; but what stands before it in a log that has it is what stands before it in all.
+static void extend(struct host *h, int64_t to)
+{
+    struct world *w = h->w;
+    int64_t end = committed_end(&w->check->committed);
+    if (to <= end || !zxid_counter(to)) {
+        return;
+    }
+    for (uint32_t i = 0; i < w->hosts_n; i++) {
+        struct host *o = w->hosts[(h->index + i) % w->hosts_n];
+        struct log_cursor c = o->trail.serving ? o->trail.log : cursor_at(o, end);
+        if (log_reaches(o, c, to)) {
+            read_up_to(o, &c, to);
+            return;
         }
-        break;
     }
-    if (global_history_end(all) < to && zxid_counter(to) && !h->w->report.failed) {
-        report_fail(&h->w->report,
-                    "host %u has applied 0x%" PRIx64 ", and its log ends at 0x%" PRIx64, h->index,
-                    to, global_history_end(all));
-    }
+    report_fail(&w->report, "host %u has applied 0x%" PRIx64 ", and its log ends before it",
+                h->index, to);
 }
 
 // ---- one host --------------------------------------------------------------------------------
@@ -154,10 +179,10 @@ static void begin_to_lead(struct host *h, const struct view *v, int64_t to)
     report_line(&w->report, "host %u leads epoch %" PRId64 " from 0x%" PRIx64, h->index, v->epoch,
                 to);
     w->fig.leaders++;
-    if (to < global_history_end(&c->history)) {
+    if (to < committed_end(&c->committed)) {
         report_fail(&w->report,
                     "host %u begins to serve at 0x%" PRIx64 ", but 0x%" PRIx64 " had been applied",
-                    h->index, to, global_history_end(&c->history));
+                    h->index, to, committed_end(&c->committed));
     }
     if (w->hosts_n > 1 && v->epoch <= c->epoch) {
         report_fail(&w->report, "host %u leads epoch %" PRId64 ", and host %u led %" PRId64,
@@ -172,12 +197,10 @@ static void begin_to_lead(struct host *h, const struct view *v, int64_t to)
 static void begin_to_serve(struct host *h, const struct view *v, int64_t to)
 {
     struct trail *t = &h->trail;
-    int64_t end = global_history_end(&h->w->check->history);
-    uint64_t file = find_log(h, (uint64_t)(to < end ? to : end), false);
+    int64_t end = committed_end(&h->w->check->committed);
     *t = (struct trail){.serving = true,
                         .leading = v->leading,
-                        .file = file,
-                        .off = LOGFILE_HEADER_LEN,
+                        .log = cursor_at(h, to < end ? to : end),
                         .since_ns = h->w->now_ns};
     if (v->leading) {
         begin_to_lead(h, v, to);
@@ -186,9 +209,9 @@ static void begin_to_serve(struct host *h, const struct view *v, int64_t to)
 
 static void check_digest(struct host *h, int64_t to)
 {
-    const struct history *all = &h->w->check->history;
-    size_t n = global_history_count(all, to);
-    const struct history_entry *e = n ? &all->v[n - 1] : NULL;
+    const struct committed *all = &h->w->check->committed;
+    size_t n = committed_count(all, to);
+    const struct committed_entry *e = n ? &all->v[n - 1] : NULL;
     h->trail.at = n;
     if (zxid_counter(to) && (!e || e->zxid != to)) {
         report_fail(&h->w->report, "host %u serves 0x%" PRIx64 ", which never committed", h->index,
@@ -217,11 +240,13 @@ void trail_follow(struct host *h)
         report_fail(&h->w->report, "host %u goes back from 0x%" PRIx64 " to 0x%" PRIx64, h->index,
                     t->zxid, to);
     }
-    read_up_to(h, to);
+    extend(h, to);
+    read_up_to(h, &t->log, to);
     if (!h->w->report.failed) {
         check_digest(h, to);
     }
     t->zxid = to;
+    report_line(&h->w->report, "host %u has 0x%" PRIx64, h->index, to);
     if (anew && v.leading) {
         check_tree_lead(h->w->check, h);
     }
@@ -234,15 +259,7 @@ void trail_end(struct host *h)
 
 void trail_claim(struct host *h, int64_t zxid)
 {
-    struct history *all = &h->w->check->history;
-    if (zxid <= global_history_end(all) || !zxid_counter(zxid) || h->w->hosts_n == 1) {
-        return;
-    }
-    struct trail was = h->trail;
-    h->trail.file = find_log(h, (uint64_t)global_history_end(all), false);
-    h->trail.off = LOGFILE_HEADER_LEN;
-    read_up_to(h, zxid);
-    h->trail = was;
+    extend(h, zxid);
 }
 
 struct host *trail_leader(const struct world *w)

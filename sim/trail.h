@@ -21,12 +21,16 @@
 struct host;
 struct world;
 
+struct log_cursor {
+    uint64_t file; // by its name; 0: none yet
+    size_t off;    // in it
+};
+
 struct trail {
     bool serving, leading; // as last seen
     int64_t zxid;          // applied, while it served
     size_t at;             // entries of the history it has
-    uint64_t file;         // log file being read, by its name; 0: none yet
-    size_t off;            // in it
+    struct log_cursor log; // records read so far
     int64_t since_ns;      // serving
 };
 
