@@ -213,9 +213,12 @@ static bool log_follows(const struct offer *o, int64_t z)
     if (i == o->runs_n || o->runs[o->runs_n - 1].last < o->bound.durable) {
         return false;
     }
-    bool next = z + 1 == o->runs[i].first && o->runs[i].first >> 32 == z >> 32;
-    bool at_end = i > 0 && o->runs[i - 1].last == z && o->runs[i].joined;
-    bool follows = o->runs[i].first <= z || next || at_end;
+    // As sync_plan wants it: z is an entry of the log, or (e,0) behind one.
+    bool is_entry = o->runs[i].first <= z || (i > 0 && o->runs[i - 1].last == z);
+    bool is_next = o->runs[i].first == z + 1 && o->runs[i].first >> 32 == z >> 32;
+    bool is_start = i > 0 && (z & UINT32_MAX) == 0;
+    bool follows = is_entry ? o->runs[i].first <= z || o->runs[i].joined
+                            : is_start && (is_next || o->runs[i].joined);
     for (i++; follows && i < o->runs_n; i++) {
         follows = o->runs[i].joined;
     }

@@ -52,7 +52,9 @@ struct disk_answer {
     // OFFER
     const struct disk_run *runs; // ascending
     size_t runs_n;
-    int64_t snapshot_zxid;   // newest good snapshot that the log follows without a hole; -1: none
+    // Newest good snapshot that the log follows without a hole, and itself in the log (or at its
+    // end, or at the start of an epoch behind an entry): what sync_plan can use. -1: none
+    int64_t snapshot_zxid;
     uint64_t snapshot_bytes; // file of the newest good one, followed or not; 0: there is none
     // STREAM: the next bytes of the snapshot's body (sessions, ACLs, nodes, the final "/"), as it
     // goes on the wire
