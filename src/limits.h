@@ -28,6 +28,12 @@ enum {
     LIMIT_LOCAL_SESSIONS = 1024 * 1024,
     // Sessions heard since a learner last told its leader. Beyond it all connected ones are told.
     LIMIT_TOUCHED = 256 * 1024,
+    // Addresses tried by one dial at the same time, each with a descriptor: names of servers have
+    // one or two.
+    LIMIT_DIAL_ATTEMPTS = 64,
+    // Names being looked up at the same time, each with a thread: every server of a large ensemble
+    // with two names.
+    LIMIT_LOOKUPS = 64,
     // Storage of output buffers kept for reuse: one burst over all connections.
     LIMIT_BUF_POOL_BYTES = 4 * 1024 * 1024,
     // Nesting and counts inside one request are bounded by its length: a vector element takes at

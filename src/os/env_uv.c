@@ -153,6 +153,9 @@ static void on_signal(uv_signal_t *s, int number)
 static const struct env_ops ops = {
     .listen = sock_listen,
     .unlisten = sock_unlisten,
+    .dial = dial_begin,
+    .undial = dial_forget,
+    .resolve = dial_resolve,
     .send = sock_send,
     .close = sock_close,
     .pause = sock_pause,
@@ -188,6 +191,7 @@ static void init_handles(struct env_uv *e)
     e->signals[1].data = e;
     e->job_done.data = e;
     sock_init(e);
+    dial_init(e);
 }
 
 enum err env_uv_new(enum log_level level, struct env **env)
@@ -245,6 +249,7 @@ void env_uv_free(struct env **env)
     for (int i = 0; i < ENV_LANES; i++) {
         lane_stop(&e->lanes[i]);
     }
+    dial_fini(e);
     sock_fini(e);
     uv_close((uv_handle_t *)&e->before_poll, NULL);
     uv_close((uv_handle_t *)&e->timer, NULL);

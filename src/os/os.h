@@ -4,6 +4,7 @@
 //
 //   env_uv.c   the loop, the clock, the timer, signals, the table of calls
 //   sock.c     listeners and connections
+//   dial.c     connections that begin here, names
 //   lane.c     the threads that run jobs
 //   file.c     file calls         sysinfo.c  facts for monitoring        stderr.c  log lines
 #pragma once
@@ -17,7 +18,10 @@
 
 struct conn;
 struct listener;
+struct dial;
+struct resolver;
 TAILQ_HEAD(conn_list, conn);
+TAILQ_HEAD(dial_list, dial);
 
 struct lane {
     struct env_uv *e;
@@ -61,6 +65,11 @@ struct env_uv {
     struct mono accept_warned;
     uint8_t *page; // what a read brings; one for all connections
 
+    // dial.c
+    struct dial_list dials; // not yet answered
+    struct resolver *resolver;
+    uv_async_t resolved;
+
     // file.c
     int *locks;
     size_t locks_n, locks_cap;
@@ -89,6 +98,18 @@ void sock_unlisten(struct env *env, uint32_t listener);
 size_t sock_send(struct env *env, uint32_t conn, struct buf *b);
 void sock_close(struct env *env, uint32_t conn);
 void sock_pause(struct env *env, uint32_t conn, bool paused);
+// A connected socket becomes a connection; returns its number. 0: impossible, the socket is closed.
+uint32_t sock_adopt(struct env_uv *e, int fd);
+// Descriptors at or above this are not for connections.
+int sock_first_reserved_fd(void);
+
+// dial.c
+void dial_init(struct env_uv *e);
+void dial_fini(struct env_uv *e); // forgets all; the loop must run once more
+void dial_begin(struct env *env, uint64_t dial, const struct env_target *to, size_t n,
+                int32_t timeout_ms);
+void dial_forget(struct env *env, uint64_t dial);
+enum err dial_resolve(struct env *env, struct slice host, struct net_addr *addr);
 
 // lane.c
 enum err lane_start(struct lane *l, struct env_uv *e, int nice);

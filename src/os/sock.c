@@ -485,11 +485,22 @@ static void on_accept_failed(struct env_uv *e, int error)
     uv_timer_start(&e->accept_again, accept_again, LIMIT_ACCEPT_PAUSE_MS, 0);
 }
 
-static void take(struct env_uv *e, const struct listener *l, int fd,
-                 const struct sockaddr_storage *peer)
+uint32_t sock_adopt(struct env_uv *e, int fd)
 {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    struct conn *c = conn_new(e, fd);
+    if (!c) {
+        close(fd);
+        return 0;
+    }
+    watch(c);
+    return c->id;
+}
+
+static void take(struct env_uv *e, const struct listener *l, int fd,
+                 const struct sockaddr_storage *peer)
+{
     struct env_event ev = {.type = ENV_ACCEPT};
     ev.accept.listener = l->id;
     ev.accept.peer = addr_of(peer);
@@ -501,19 +512,15 @@ static void take(struct env_uv *e, const struct listener *l, int fd,
             ev.accept.local = addr_of(&sa);
         }
     }
-    struct conn *c = conn_new(e, fd);
-    if (!c) {
-        close(fd);
-        return;
+    ev.conn = sock_adopt(e, fd);
+    if (ev.conn) {
+        env_uv_emit(e, &ev);
     }
-    ev.conn = c->id;
-    watch(c);
-    env_uv_emit(e, &ev);
 }
 
 // Descriptors at or above this are not for connections, so that the log can go on to its next file
 // however many clients come.
-static int first_reserved_fd(void)
+int sock_first_reserved_fd(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX) {
@@ -540,7 +547,7 @@ static void on_pending(uv_poll_t *poll, int status, int events)
     struct env_uv *e = poll->data;
     (void)status;
     (void)events;
-    int reserved = first_reserved_fd();
+    int reserved = sock_first_reserved_fd();
     for (int i = 0; i < ACCEPTS_PER_WAKEUP && !uv_is_closing((uv_handle_t *)poll); i++) {
         if (!have_fd(l, reserved)) {
             on_accept_failed(e, EMFILE);
