@@ -224,6 +224,16 @@ static void names(void **state)
         {"snapshot.a.tmp", DISK_NAME_LEFTOVER, 10, DISK_PLAIN},
         {"tmp.snapshot.a", DISK_NAME_LEFTOVER, 0, DISK_PLAIN},
         {"tmp.log", DISK_NAME_LEFTOVER, 0, DISK_PLAIN},
+        {"tmp.taken.snapshot.a", DISK_NAME_LEFTOVER, 0, DISK_PLAIN},
+        {"tmp.acceptedEpoch", DISK_NAME_LEFTOVER, 0, DISK_PLAIN},
+        {"tmp.currentEpoch", DISK_NAME_LEFTOVER, 0, DISK_PLAIN},
+        {"taken.snapshot.1000000ab", DISK_NAME_TAKEN, 0x1000000ab, DISK_PLAIN},
+        {"taken.snapshot.a.gz", DISK_NAME_OTHER, 0, DISK_PLAIN},
+        {"taken.snapshot.", DISK_NAME_OTHER, 0, DISK_PLAIN},
+        {"cut.a.0", DISK_NAME_CUT, 10, DISK_PLAIN},
+        {"cut.a", DISK_NAME_OTHER, 0, DISK_PLAIN},
+        {"cut.a.", DISK_NAME_OTHER, 0, DISK_PLAIN},
+        {"cut.a.b.c", DISK_NAME_OTHER, 0, DISK_PLAIN},
         {"currentEpoch.tmp", DISK_NAME_OTHER, 0, DISK_PLAIN},
         {".lock", DISK_NAME_OTHER, 0, DISK_PLAIN},
         {"", DISK_NAME_OTHER, 0, DISK_PLAIN},
@@ -241,6 +251,12 @@ static void names(void **state)
     assert_string_equal(name, "log.7fffffffffffffff");
     disk_name_snapshot(name, 0x1f, DISK_SNAPPY);
     assert_string_equal(name, "snapshot.1f.snappy");
+    disk_name_cut(name, INT64_MAX, INT64_MAX);
+    assert_string_equal(name, "cut.7fffffffffffffff.7fffffffffffffff");
+    struct disk_file f;
+    disk_name_parse(name, &f);
+    assert_int_equal(f.kind, DISK_NAME_CUT);
+    assert_int_equal(f.base, INT64_MAX);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
