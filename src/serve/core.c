@@ -86,6 +86,7 @@ struct submit *core_submit(struct serve *s, enum submit_kind kind, struct conn *
                          .conn = c->id,
                          .session = c->session,
                          .auth = c->auth,
+                         .local = c->local,
                          .timeout_ms = c->timeout_ms};
     return m;
 }

@@ -128,6 +128,7 @@ struct submit {
     int32_t timeout_ms; // RENEW, SESSION: negotiated
     uint64_t tag;       // SYNC, RENEW: to be given back
     struct mono heard;  // TOUCH
+    bool local; // WRITE, SYNC: no session of the table; it may write, but own no ephemeral node
 };
 
 enum conn_order_kind {

@@ -105,7 +105,8 @@ static void propose(struct rig *r, const struct submit *m)
     struct prep_request req = {
         .session = m->session, .cxid = m->cxid, .op = m->op, .body = m->body, .auth = m->auth};
     struct buf txn = {0};
-    bool local = r->takes_locals && m->kind == SUBMIT_WRITE && !is_known(r, m->session);
+    bool local = r->takes_locals && m->local;
+    must(!m->local || !is_known(r, m->session));
     if (local) {
         req.session = 0;
     }
