@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+import ensemble
 import harness
 import zk
 
@@ -25,7 +26,15 @@ GROUP_SETTINGS = {
     "no-extended": {"extendedTypesEnabled": "false"},
     "super": {"DigestAuthenticationProvider.superDigest": "super:lK75jTNcA+U9vtVEw5vB51mj/w4="},
 }
-NEEDS_ENSEMBLE = {"readonly", "local-session", "reconfig"}
+
+# Groups played to a member of an ensemble of three: its sid, and what the ensemble is like.
+ENSEMBLES = {
+    "readonly": (1, {"config": {"readonlymode.enabled": "true", "localSessionsEnabled": "true"}}),
+    "local-session": (1, {"config": {"localSessionsEnabled": "true"}}),
+    "reconfig": (3, {"config": {"reconfigEnabled": "true"}, "client_in_server_line": True}),
+}
+# The ports of the recorded ensemble: of server N these plus N.
+GOLDEN_CLIENT_PORT, GOLDEN_QUORUM_PORT, GOLDEN_ELECTION_PORT = 21809, 21812, 21815
 
 # Vectors of 3.8.0 that hold for Reeve although 3.9.5 is its target: a write that cannot be
 # decoded consumes a zxid. 3.9 gives the error an already used zxid, which stalls its ensembles.
@@ -140,8 +149,9 @@ def normal_text(text):
 class GroupRun:
     """One group played once; outcome[seq] is None or the text of what went wrong."""
 
-    def __init__(self, server, group):
+    def __init__(self, server, group, ports=None):
         self.server = server
+        self.ports = ports or {}        # recorded port -> port of this run, as text of 5 digits
         self.conns = {}
         self.sessions = {}
         self.passwords = {}
@@ -149,7 +159,7 @@ class GroupRun:
         self.in_any_order = None        # frames received for ANY_ORDER and not yet asked for
         timeouts = 0
         for seq, versions in sorted(GROUPS[group].items()):
-            v = vector_for(versions, server.is_apache)
+            v = self.with_ports(vector_for(versions, server.is_apache))
             if timeouts >= 2:
                 self.outcome[seq] = "not run: two earlier vectors of the group got no answer"
                 continue
@@ -164,10 +174,17 @@ class GroupRun:
 
     def conn_for(self, v):
         fresh = "fresh connection" in v.get("note", "")
-        if fresh or v["conn"] not in self.conns:
+        old = self.conns.get(v["conn"])
+        if fresh or old is None or old.sock.fileno() < 0:
             self.conns[v["conn"]] = zk.Conn(self.server.port, handshake=False,
                                             io_timeout_s=IO_TIMEOUT_S)
         return self.conns[v["conn"]]
+
+    def with_ports(self, v):
+        text = bytes.fromhex(v["response_hex"])
+        for old, new in self.ports.items():
+            text = text.replace(b":" + old, b":" + new)
+        return dict(v, response_hex=text.hex())
 
     def request_for(self, v):
         """The recorded request with the session ids and passwords of this run."""
@@ -210,19 +227,45 @@ class GroupRun:
 RUNS = {}
 
 
+def play_to_server(group, directory):
+    server = harness.Server(harness.KIND, directory, GROUP_SETTINGS.get(group))
+    server.start()
+    try:
+        run = GroupRun(server, group)
+        assert server.alive(), server.stderr_tail()
+        server.stop()
+        return run
+    finally:
+        server.kill()
+
+
+def play_to_member(group, directory):
+    sid, settings = ENSEMBLES[group]
+    e = ensemble.Ensemble(directory, "RRR", **settings)
+    try:
+        if group == "readonly":
+            e[sid].start()
+            harness.poll_until(lambda: e[sid].mode() == "read-only", 20, "read-only mode")
+        else:
+            e.start(leader=3)
+        ports = {}
+        for m in e:
+            for first, port in ((GOLDEN_CLIENT_PORT, m.port), (GOLDEN_QUORUM_PORT, m.quorum_port),
+                                (GOLDEN_ELECTION_PORT, m.election_port)):
+                ports[b"%d" % (first + m.sid)] = b"%05d" % port
+        run = GroupRun(e[sid], group, ports)
+        assert e[sid].alive(), e[sid].stderr_tail()
+        return run
+    finally:
+        e.close()
+
+
 @pytest.fixture
 def group_run(request, tmp_path_factory):
     group = request.param
     if group not in RUNS:
-        server = harness.Server(harness.KIND, tmp_path_factory.mktemp(f"golden-{group}"),
-                                GROUP_SETTINGS.get(group))
-        server.start()
-        try:
-            RUNS[group] = GroupRun(server, group)
-            assert server.alive(), server.stderr_tail()
-            server.stop()
-        finally:
-            server.kill()
+        play = play_to_member if group in ENSEMBLES else play_to_server
+        RUNS[group] = play(group, tmp_path_factory.mktemp(f"golden-{group}"))
     return RUNS[group]
 
 
@@ -230,10 +273,7 @@ def parameters():
     for group, seqs in sorted(GROUPS.items()):
         for seq, versions in sorted(seqs.items()):
             name = re.sub(r"[^A-Za-z0-9]+", "-", versions[0]["name"]).strip("-")
-            marks = []
-            if group in NEEDS_ENSEMBLE:
-                marks.append(pytest.mark.skip(reason="needs an ensemble"))
-            yield pytest.param(group, seq, id=f"{group}-{seq:03d}-{name}", marks=marks)
+            yield pytest.param(group, seq, id=f"{group}-{seq:03d}-{name}")
 
 
 @pytest.mark.parametrize(("group_run", "seq"), parameters(), indirect=["group_run"])
