@@ -23,6 +23,7 @@ struct peer {
     struct mono dial_deadline;
     struct buf dial_text; // where to, to tell one dial from another
     bool waits, spoken;   // whether there is a message in `next`, in `last`
+    bool unanswered;      // nothing has come since the last SEND, nor a second try been made
     struct buf next, last;
 };
 
@@ -316,6 +317,7 @@ static void on_send(struct links *l, const struct links_event *ev)
     buf_clear(&p->next);
     buf_put_slice(&p->next, ev->send.bytes);
     p->waits = true;
+    p->unanswered = true;
     write_next(l, p);
     if (!p->up && !p->dial) {
         dial(l, p, configured(l, p->sid), ev->now);
@@ -435,6 +437,10 @@ static void read_frames(struct links *l, uint32_t id)
     while ((e = note_frame(rest, &body, &bytes)) == ERR_OK) {
         act(l, (struct links_action){
                    .type = LINKS_DELIVER, .sid = c->sid, .bytes = arena_copy(&l->arena, body)});
+        struct peer *p = find_peer(l, c->sid);
+        if (p) {
+            p->unanswered = false;
+        }
         rest = slice_skip(rest, bytes);
     }
     buf_consume(&c->in, c->in.n - rest.n);
@@ -466,7 +472,25 @@ static void on_drained(struct links *l, uint32_t id)
     }
 }
 
-static void on_closed(struct links *l, uint32_t id)
+// What was said on a connection that breaks may not have been heard: it is said once more on
+// another. When a leader dies its followers hear of it on the quorum port first, and tell each
+// other and the dead one in the same moment; that it does not listen any more shows only here.
+static void try_again(struct links *l, struct peer *p, struct mono now)
+{
+    if (p->unanswered && (p->waits || p->spoken)) {
+        p->unanswered = false;
+        if (!p->waits) {
+            buf_clear(&p->next);
+            buf_put_slice(&p->next, buf_slice(&p->last));
+            p->waits = true;
+        }
+        if (!p->dial) {
+            dial(l, p, configured(l, p->sid), now);
+        }
+    }
+}
+
+static void on_closed(struct links *l, uint32_t id, struct mono now)
 {
     struct conn *c = find_conn(l, id);
     if (!c) {
@@ -477,6 +501,7 @@ static void on_closed(struct links *l, uint32_t id)
     if (p) {
         p->up = false;
         p->busy = false;
+        try_again(l, p, now);
     }
 }
 
@@ -588,7 +613,7 @@ void links_step(struct links *l, const struct links_event *ev, struct links_out 
         on_drained(l, ev->conn);
         break;
     case LINKS_CLOSED:
-        on_closed(l, ev->conn);
+        on_closed(l, ev->conn, ev->now);
         break;
     case LINKS_TIMER:
         on_timer(l, ev->now);

@@ -16,7 +16,8 @@
 // before. So peers hear old words now and then, and the election bears it.
 //
 // Identity is the sid, never an address: names are resolved by whoever dials, at each dial. A
-// broken connection is not mended by itself, the next SEND does it.
+// broken connection is mended once if nothing has come since the last SEND, which may be lost; else
+// the next SEND does it.
 #pragma once
 
 #include "base/mtime.h"

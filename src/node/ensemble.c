@@ -14,6 +14,8 @@
 enum {
     DIAL_PAUSE_FIRST_MS = 5, // an elected leader listens within moments of its followers' election
     DIAL_REFUSED_MS = 1000,  // as long as a leader's port may be closed; then there is another one
+    AGAIN_FIRST_MS = 5,      // between roles that end before they serve: from twice this ...
+    AGAIN_MAX_MS = 1000,     // ... to this
     UNKNOWN_PEERS_MAX = 128  // connections that have not said who they are
 };
 
@@ -278,6 +280,7 @@ void ensemble_end_role(struct node *n, const char *why)
     for (struct peer_conn *c = e->peers.first; c; c = c->next) {
         feed_end(n, c);
         peers_close(&e->peers, c);
+        c->told = true; // what ends it is not of the next role
     }
     if (e->taking) {
         disk_take_abandon(n->disk);
@@ -287,8 +290,15 @@ void ensemble_end_role(struct node *n, const char *why)
     struct rng *rng = &e->rng;
     bool observer = n->run == RUN_OBSERVING;
     int64_t wait = observer ? n->cfg->observer_reconnect_ms + n->cfg->observer_election_ms : 0;
-    e->may_look_at =
-        mono_add_ms(n->env->now, wait > 0 ? (int64_t)rng_below(rng, (uint64_t)wait) : 0);
+    wait = wait > 0 ? (int64_t)rng_below(rng, (uint64_t)wait) : 0;
+    // A role that never served may be had again at once, and end at once.
+    e->failures = n->serving ? 0 : e->failures + 1;
+    if (e->failures > 1) {
+        int64_t pause = AGAIN_FIRST_MS << (e->failures < 8 ? e->failures : 8);
+        pause = pause < AGAIN_MAX_MS ? pause : AGAIN_MAX_MS;
+        wait = wait > pause ? wait : pause / 2 + (int64_t)rng_below(rng, (uint64_t)pause / 2 + 1);
+    }
+    e->may_look_at = mono_add_ms(n->env->now, wait);
     role_move(n, RUN_SETTLING);
 }
 
@@ -467,7 +477,8 @@ void ensemble_drop(struct node *n, struct peer_conn *c, const char *why)
              c->sid == PEER_UNKNOWN ? -1 : c->sid, why);
     feed_end(n, c);
     peers_close(&n->ens->peers, c);
-    if (c->sid != PEER_UNKNOWN) {
+    if (c->sid != PEER_UNKNOWN && !c->told) {
+        c->told = true;
         role_step(n, (struct role_event){.type = ROLE_IN_PEER_DOWN, .sid = c->sid});
     }
 }
@@ -505,7 +516,7 @@ static void on_dialed(struct node *n, const struct env_event *ev)
 
 static void on_closed(struct node *n, struct peer_conn *c)
 {
-    bool news = !c->closing && c->sid != PEER_UNKNOWN;
+    bool news = !c->told && c->sid != PEER_UNKNOWN;
     int64_t sid = c->sid;
     feed_end(n, c);
     node_set_conn_kind(n, c->conn, CONN_KIND_NONE);

@@ -97,6 +97,7 @@ struct ensemble {
     const char *why; // the role ended; what the next election is for
     struct mono looking_since, role_since, may_look_at;
     int64_t election_ms, elections;
+    int failures; // roles in a row that ended before they served
     struct summary election_time;
     struct status status;
 

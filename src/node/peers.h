@@ -35,6 +35,7 @@ struct peer_conn {
     int64_t sid;
     struct net_addr addr;
     bool closing, paused;
+    bool told; // the role knows that it is gone
     struct mono deadline; // unknown ones must have said who they are; streams must have moved
     struct buf in;        // not yet read
     size_t in_at;         // bytes of it that are read

@@ -145,6 +145,7 @@ static void drop(struct node *n, const struct role_action *a)
 {
     struct peer_conn *c = peers_of_sid(&n->ens->peers, a->sid);
     if (c) {
+        c->told = true; // it says so itself
         ensemble_drop(n, c, a->why);
     }
 }

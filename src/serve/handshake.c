@@ -97,7 +97,7 @@ void handshake_request(struct serve *s, struct conn *c, struct slice frame)
     }
     const char *why = refusal(s, &req, read_only);
     if (why) {
-        log_info(s->log, "session handshake on connection %u refused: %s", c->id, why);
+        log_debug(s->log, "session handshake on connection %u refused: %s", c->id, why);
         s->stats.connections_dropped++;
         core_close(s, c);
         return;

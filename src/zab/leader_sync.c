@@ -129,7 +129,9 @@ void leader_sync_on_disk(struct leader *l, struct peer *p, const struct role_eve
     if (!waits_for(p, ev)) {
         return;
     }
-    struct sync_plan plan = make_plan(l, p, &ev->disk);
+    struct sync_ask disk = ev->disk;
+    disk.final = true;
+    struct sync_plan plan = make_plan(l, p, &disk);
     follow_plan(l, p, &plan);
 }
 

@@ -121,13 +121,57 @@ static enum sync_why serve(const struct sync_ask *ask, int64_t z, struct sync_pl
 }
 
 // A snapshot file that is there already costs no walk, but what came behind it must be sent, too.
-// One below the learner's zxid would have its log go backwards.
+// One below the learner's zxid would have its log go backwards; at the start of an epoch it has
+// none.
+static bool plan_file(const struct sync_ask *ask, struct sync_plan *plan)
+{
+    int64_t file = ask->snapshot_zxid;
+    bool backwards = file < ask->learner && !is_epoch_start(ask->learner);
+    return file >= 0 && !backwards && file <= history_last(ask) &&
+           serve(ask, file, plan) == SYNC_WHY_BEHIND;
+}
+
+// The last of our transactions below z; -1: none.
+static int64_t last_below(const struct sync_ask *ask, int64_t z)
+{
+    int64_t below = -1;
+    for (size_t i = 0; i < ask->disk_n + ask->memory_n; i++) {
+        const struct sync_run *r = i < ask->disk_n ? &ask->disk[i] : &ask->memory[i - ask->disk_n];
+        if (r->first < z) {
+            int64_t last = r->last < z ? r->last : z - 1;
+            below = last > below ? last : below;
+        }
+    }
+    return below;
+}
+
+// Without a file that could be sent the log has to do, however long it is: before it serves a
+// leader must not write a snapshot, since its last transactions may not be committed
+// (ZOOKEEPER-1549), and afterwards a new one would cost more than it saves.
+static bool plan_log(const struct sync_ask *ask, enum sync_why why, struct sync_plan *plan)
+{
+    struct sync_ask all = *ask;
+    all.size_factor = 0;
+    int64_t z = ask->learner;
+    *plan = (struct sync_plan){.open = SYNC_DIFF, .why = why, .zxid = history_last(ask)};
+    if (why == SYNC_WHY_TAIL) {
+        z = last_below(ask, z);
+        plan->open = SYNC_TRUNC;
+        plan->zxid = z;
+    }
+    bool can = why == SYNC_WHY_TAIL || why == SYNC_WHY_TOO_MUCH || why == SYNC_WHY_FORCED;
+    return can && z > 0 && serve(&all, z, plan) == SYNC_WHY_BEHIND;
+}
+
 static struct sync_plan send_snapshot(const struct sync_ask *ask, enum sync_why why)
 {
     struct sync_plan plan = {.open = SYNC_SNAP, .why = why, .from_file = true};
-    int64_t file = ask->snapshot_zxid;
-    bool fits = file >= 0 && file >= ask->learner && file <= history_last(ask);
-    if (!fits || serve(ask, file, &plan) != SYNC_WHY_BEHIND) {
+    if (!plan_file(ask, &plan)) {
+        struct sync_plan log;
+        if (ask->final && plan_log(ask, why, &log)) {
+            return log;
+        }
+        int64_t file = ask->snapshot_zxid;
         plan.from_file = file >= 0 && file == ask->last_processed;
         plan.after = plan.last = ask->last_processed;
         plan.disk_end = 0;

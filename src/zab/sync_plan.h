@@ -15,6 +15,9 @@
 //   the one before it. A zxid that falls into a hole gets SNAP, where Java cuts and goes on.
 // - No SNAP below what the learner has logged and we do not have: its log would keep that tail
 //   behind the snapshot. Such a learner gets TRUNC, even if a snapshot was asked for.
+// - Where no snapshot file can be sent the log is, however long it is, behind a TRUNC if the
+// learner
+//   has a tail of its own.
 // - TRUNC to a zxid that is not a record of its log makes a Java learner keep one record too many.
 //   A leader that serves can avoid it: its snapshot is of the new epoch, above that tail.
 //
@@ -41,6 +44,7 @@ struct sync_ask {
     int64_t last_processed; // of the tree; at least (e,0) once this leader serves epoch e
     bool serving;
     bool force_snapshot; // forceSnapshotSync
+    bool final;          // what is on disk was asked for: nothing better will come
 
     // Committed transactions in memory, up to the last one there is: the end of our history.
     // Without any, last_processed counts as the end; once it is (e,0), who is behind it gets SNAP.
