@@ -421,12 +421,11 @@ static void garbage_is_refused(void **state)
         const char *bytes;
         size_t n;
     } rows[] = {
-        {"\xff\xff\xff\xff", 4},                                  // sessions below zero
-        {"\0\0\0\0\xff\xff\xff\xff", 8},                          // ACL lists below zero
-        {"\0\0\0\0\0\0\0\0\x7f\xff\xff\xff", 12},                 // a path of two gigabytes
-        {"\0\0\0\0\0\0\0\0\0\0\0\0\x7f\xff\xff\xff", 16},         // data of two gigabytes
-        {"\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xfe", 16},         // data below null
-        {"\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1\xff\xff\xff\xfe", 20}, // a list below null
+        {"\xff\xff\xff\xff", 4},                          // sessions below zero
+        {"\0\0\0\0\xff\xff\xff\xff", 8},                  // ACL lists below zero
+        {"\0\0\0\0\0\0\0\0\x7f\xff\xff\xff", 12},         // a path of two gigabytes
+        {"\0\0\0\0\0\0\0\0\0\0\0\0\x7f\xff\xff\xff", 16}, // data of two gigabytes
+        {"\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xfe", 16}, // data below null
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct dkit k;
