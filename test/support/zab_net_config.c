@@ -85,10 +85,13 @@ static void commit(struct world *w, struct server *v, int config)
 void net_adopt(struct world *w, int s, int config)
 {
     struct server *v = &w->servers[s];
-    bool differs = !members_equal(committed_of(w, v), w->configs[config].m);
+    // The voters differ, too, if one that was only seen goes.
+    bool differs =
+        v->seen != v->committed || !members_equal(committed_of(w, v), w->configs[config].m);
     commit(w, v, config);
     net_tell_members(w, s, differs);
     if (differs) {
+        v->elected = false;
         net_look(w, s);
     }
 }
@@ -100,10 +103,11 @@ static bool leader_stays(const struct members *a, const struct members *b, int64
            members_find(a, sid)->addrs[0].quorum_port == members_find(b, sid)->addrs[0].quorum_port;
 }
 
-// Planted: clients are told of what was outstanding, as if it had been committed.
-static void deliver_all(struct world *w, struct server *v)
+// Planted: what was outstanding commits, though another server leads on.
+static void commit_the_rest(struct world *w, struct server *v)
 {
     for (; v->applied < v->n && w->truth_n < LOG; v->applied++) {
+        net_check_commit(w, v, &v->log[v->applied]);
         w->truth[w->truth_n++] = v->log[v->applied];
     }
 }
@@ -117,7 +121,7 @@ bool net_activate(struct world *w, int s, int config, int64_t designated)
         v->handed_over = true;
         w->handovers++;
         if (w->plant == PLANT_COMMITS_AFTER_LEAVE) {
-            deliver_all(w, v);
+            commit_the_rest(w, v);
         }
     }
     if (after->version <= before->version) {
