@@ -108,8 +108,10 @@ struct ensemble {
     struct mono dial_again, dial_until; // 0: no dial is waited for
     bool taking;                        // the leader's stream is a snapshot now
     int64_t taking_zxid;
-    bool taken;          // its body is complete, the signature is next
-    bool installing;     // and both were there
+    bool taken;             // its body is complete, the signature is next
+    bool installing;        // and both were there
+    bool reload, reloading; // the tree is ahead of a log that was full: it is read again
+    int64_t reload_to;
     bool wants_snapshot; // a TRUNC could not be done
     uint64_t *syncs;     // tags of syncs that the leader has not answered, oldest first
     size_t syncs_n, syncs_cap;
@@ -143,6 +145,7 @@ struct node {
     struct leader *leader; // at most one of the two
     struct learner *learner;
     const char *over; // the role has stepped down: why; it is taken apart at the end of the step
+    bool submitting;  // serve's submits are being read: it must not be entered
     bool serving;     // the role serves
     bool begins_to_serve; // and what that brings is still to be done
     bool saving_epoch;
@@ -227,8 +230,9 @@ void ensemble_flush(struct node *n); // packets leave
 const struct members *ensemble_last_seen(const struct node *n);
 
 // feed.c
-void feed_offer(struct node *n, int64_t sid, uint64_t role_tag, int64_t after);
-void feed_snapshot(struct node *n, int64_t sid, int64_t zxid, bool from_file);
+void feed_offer(struct node *n, int64_t sid, uint64_t role_tag, int64_t after, bool fresh);
+void feed_snapshot(struct node *n, int64_t sid, int64_t zxid, int64_t file);
+void feed_on_snapped(struct node *n);
 void feed_history(struct node *n, int64_t sid, uint64_t role_tag, int64_t after);
 void feed_on_disk(struct node *n, const struct disk_event *ev);
 void feed_on_drained(struct node *n, struct peer_conn *c);
@@ -237,6 +241,7 @@ void feed_end(struct node *n, struct peer_conn *c);
 // request.c
 void request_propose(struct node *n, const struct prep_request *req, int64_t owner);
 void request_take_submits(struct node *n); // until nothing is left
+void request_answer_sync(struct node *n, uint64_t tag);
 void request_answer_later(struct node *n, struct answer a);
 void request_refuse_later(struct node *n, int64_t session, int32_t cxid, int32_t op);
 void request_of_learner(struct node *n, int64_t sid, const struct zab_packet *k);

@@ -43,6 +43,18 @@ static void answer(struct node *n, const struct answer *a)
     }
 }
 
+// Its place is behind the commits before it and before those behind it, which may come in the same
+// step.
+void request_answer_sync(struct node *n, uint64_t tag)
+{
+    struct answer a = {.kind = ANSWER_SYNCED, .tag = tag};
+    if (n->submitting) {
+        request_answer_later(n, a);
+    } else {
+        answer(n, &a);
+    }
+}
+
 // ---- the leader ---------------------------------------------------------------------------------
 
 static int64_t own_sid(const struct node *n)
@@ -259,7 +271,7 @@ void request_synced(struct node *n, uint64_t tag)
     struct ensemble *e = n->ens;
     (void)tag; // the leader knows none: syncs are answered in order
     if (e->syncs_n) {
-        request_answer_later(n, (struct answer){.kind = ANSWER_SYNCED, .tag = e->syncs[0]});
+        request_answer_sync(n, e->syncs[0]);
         memmove(e->syncs, e->syncs + 1, --e->syncs_n * sizeof(*e->syncs));
     }
 }
@@ -324,9 +336,11 @@ void request_take_submits(struct node *n)
 {
     struct serve_out *out = serve_out(n->serve);
     while (out->submits_n || n->answers_n) {
+        n->submitting = true;
         for (size_t i = 0; i < out->submits_n; i++) {
             submit(n, &out->submits[i]);
         }
+        n->submitting = false;
         serve_submits_clear(n->serve);
         for (size_t i = 0; i < n->answers_n; i++) {
             struct answer a = n->answers[i]; // the list may move

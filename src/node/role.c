@@ -170,13 +170,13 @@ static void act_on_peers(struct node *n, const struct role_action *a)
         request_touched(n, a->data);
         break;
     case ROLE_ASK_DISK:
-        feed_offer(n, a->sid, a->tag, a->zxid);
+        feed_offer(n, a->sid, a->tag, a->zxid, a->fresh);
         break;
     case ROLE_READ_HISTORY:
         feed_history(n, a->sid, a->tag, a->zxid);
         break;
     case ROLE_SEND_SNAPSHOT:
-        feed_snapshot(n, a->sid, a->zxid, a->from_file);
+        feed_snapshot(n, a->sid, a->zxid, a->file);
         break;
     }
 }
@@ -186,7 +186,7 @@ static void synced(struct node *n, uint64_t tag)
     if (n->learner) {
         request_synced(n, tag);
     } else {
-        request_answer_later(n, (struct answer){.kind = ANSWER_SYNCED, .tag = tag});
+        request_answer_sync(n, tag);
     }
 }
 
@@ -314,6 +314,8 @@ static void on_log_full(struct node *n, int64_t zxid)
     n->log_full = true;
     if (n->ens) {
         open_cut(n, zxid);
+        n->ens->reload = tree_zxid(n->tree) > zxid; // others had it in their logs
+        n->ens->reload_to = zxid;
         role_step(n, (struct role_event){.type = ROLE_IN_LOG_FAILED});
     } else {
         role_step(n, (struct role_event){.type = ROLE_IN_LOG_FULL, .zxid = zxid});
@@ -337,6 +339,10 @@ static void replace_tree(struct node *n, const struct disk_event *ev)
 
 static void on_sync_failed(struct node *n)
 {
+    if (n->ens->reloading) {
+        node_fail(n);
+        return;
+    }
     if (n->saving_epoch) {
         n->saving_epoch = false;
         role_step(n, (struct role_event){.type = ROLE_IN_LOG_FAILED});
@@ -375,6 +381,7 @@ void role_on_disk(struct node *n, const struct disk_event *ev)
         ensemble_epoch_saved(n, ev->zxid);
         break;
     case DISK_TRUNCATED:
+        n->ens->reload = n->ens->reloading = false;
         replace_tree(n, ev);
         r.type = ROLE_IN_TRUNCATED;
         role_step(n, r);
@@ -394,6 +401,7 @@ void role_on_disk(struct node *n, const struct disk_event *ev)
         feed_on_disk(n, ev);
         break;
     case DISK_SNAPPED:
+        feed_on_snapped(n);
         break;
     }
 }
@@ -481,6 +489,11 @@ static void apply_open(struct node *n)
 bool role_is_settled(struct node *n)
 {
     if (n->saving_epoch || n->log_full || !disk_settled(n->disk)) {
+        return false;
+    }
+    if (n->ens->reload) { // it is settled when this is done
+        n->ens->reloading = true;
+        disk_truncate(n->disk, n->tree, n->ens->reload_to);
         return false;
     }
     apply_open(n);
