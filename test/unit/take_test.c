@@ -518,6 +518,29 @@ static void it_can_be_abandoned_at_any_time(void **state)
     }
 }
 
+// What happens to a piece of one abandoned is nothing to the next.
+static void a_piece_of_one_abandoned_fails_unheard(void **state)
+{
+    (void)state;
+    struct dkit k;
+    size_t used;
+    build(&k, 1);
+    disk_take_begin(k.disk, 60);
+    struct slice part = slice_head(buf_slice(&big_body), 2 << 20);
+    assert_int_equal(disk_take_put(k.disk, part, &used), DISK_TAKE_MORE);
+    disk_take_abandon(k.disk);
+    disk_take_begin(k.disk, 30);
+    assert_int_equal(disk_take_put(k.disk, buf_slice(&bodies[30]), &used), DISK_TAKE_DONE);
+    fake_env_fail(k.f, 1, ERR_NOSPACE);
+    dkit_settle(&k);
+    assert_int_equal(k.sync_failed, 0);
+    disk_take_commit(k.disk, k.tree);
+    dkit_settle(&k);
+    assert_int_equal(k.replaced, 1);
+    expect_model(&k, 30);
+    dkit_fini(&k);
+}
+
 // Shut down in the middle: nothing leaks, the old state stands.
 static void a_server_can_stop_in_the_middle(void **state)
 {
@@ -593,6 +616,7 @@ int main(void)
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(what_cannot_be_loaded_is_not_installed),
         cmocka_unit_test(it_can_be_abandoned_at_any_time),
+        cmocka_unit_test(a_piece_of_one_abandoned_fails_unheard),
         cmocka_unit_test(a_server_can_stop_in_the_middle),
         cmocka_unit_test(apaches_stream_is_taken),
     };
