@@ -117,6 +117,13 @@ def opening(e, learner, since):
     return []
 
 
+def leave(e, x):
+    """x is killed; gives who leads then (x itself could be elected again if it came back at
+    once)."""
+    x.kill()
+    return e.wait_leader(e.others(x))
+
+
 def sync_back(e, x, between=None):
     """Starts x again, waits until it follows; gives how it was synchronised."""
     since = len(e.relay.syncs())
@@ -138,7 +145,7 @@ def sync_nothing(e, x):
     for _ in range(3):
         e.wait_equal()
         last = x.zxid()
-        x.kill()
+        leave(e, x)
         packets = sync_back(e, x)
         # A session of an earlier test may have expired meanwhile; then once more.
         if kinds(packets) == ["DIFF", "NEWLEADER"]:
@@ -153,8 +160,7 @@ def sync_diff(e, x):
     with ensemble.connect(x) as c:
         c.create("/before-diff")
     e.wait_equal()
-    x.kill()
-    y = e.wait_leader(e.others(x))
+    y = leave(e, x)
     with ensemble.connect(y) as c:
         for n in range(10):
             c.create(f"/diff-{n}", b"d" * n)
@@ -167,8 +173,7 @@ def sync_diff(e, x):
 
 def sync_far_behind(e, x):
     """x missed more than the leader keeps in memory; gives the opening packet."""
-    x.kill()
-    y = e.wait_leader(e.others(x))
+    y = leave(e, x)
     with ensemble.connect(y, timeout_ms=20000) as c:
         fill(c, "/far", 1500)
     packets = sync_back(e, x)
@@ -178,7 +183,7 @@ def sync_far_behind(e, x):
 
 def sync_empty(e, x):
     """x lost its disk: SNAP."""
-    x.kill()
+    leave(e, x)
     x.wipe()
     packets = sync_back(e, x)
     assert kinds(packets)[0] == "SNAP", packets
