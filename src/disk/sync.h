@@ -83,7 +83,8 @@ void disk_allow_snapshots(struct disk *d, bool allow);
 
 // Cuts the log before the first entry above zxid, removes snapshots above it, and reads the rest
 // into a new tree (on the lane; the old tree stays as it is). A running snapshot of `tree` is given
-// up. SYNC_FAILED: what is left would not reach zxid, so nothing was changed. Only while settled.
+// up. SYNC_FAILED: what is left would not reach zxid, so nothing was changed. Only while settled;
+// nothing may be appended before the answer. To the end of the log: the tree is read anew.
 void disk_truncate(struct disk *d, struct tree *tree, int64_t zxid);
 
 // A snapshot from a peer. put takes what belongs to the body (*used of the bytes) and says whether
