@@ -86,10 +86,22 @@ static void on_expiry(struct check_tree *c, struct world *w, const struct txn *t
     decide_close(c->model, s->id, t->hdr.zxid);
 }
 
-// A request that is still on its way when its client has gone to another server.
+static bool says_moved(const struct txn *t)
+{
+    const struct txn_body *b = t->hdr.type == OP_MULTI && t->parts_n ? &t->parts[0] : &t->body;
+    for (int32_t i = 1; t->hdr.type == OP_MULTI && i < t->parts_n; i++) {
+        b = t->parts[i].type == OP_ERROR && t->parts[i].error.err == ZK_SESSIONMOVED ? &t->parts[i]
+                                                                                     : b;
+    }
+    return b->type == OP_ERROR && b->error.err == ZK_SESSIONMOVED;
+}
+
+// A request that is still on its way when its client has gone to another server; or that client has
+// asked for its session at another server first, and the leader hears of it last (ZOOKEEPER-710).
 static bool may_have_moved(const struct world *w, const struct ask *q)
 {
-    return w->hosts_n > 1 && q->state == ASK_LOST && !q->decided;
+    unsigned asked = w->clients[q->who.client]->asked_hosts;
+    return w->hosts_n > 1 && !q->decided && (q->state == ASK_LOST || (asked & (asked - 1)));
 }
 
 static void on_request(struct check_tree *c, struct world *w, const struct txn *t)
@@ -107,8 +119,8 @@ static void on_request(struct check_tree *c, struct world *w, const struct txn *
         }
         return;
     }
-    if (t->hdr.type == OP_ERROR && t->body.error.err == ZK_SESSIONMOVED && may_have_moved(w, q)) {
-        q->decided = true; // its session lives on elsewhere; it has no effect
+    if (says_moved(t) && may_have_moved(w, q)) {
+        q->decided = true; // it has no effect
         q->zxid = t->hdr.zxid;
         q->err = ZK_SESSIONMOVED;
         c->model->zxid = t->hdr.zxid;

@@ -150,6 +150,7 @@ static void forget_session(struct client *c)
 {
     c->session = 0;
     c->last_zxid = 0;
+    c->asked_hosts = 0;
     c->closing = false;
     c->restore = NULL;
 }
@@ -189,6 +190,7 @@ void client_on_connected(struct client *c, uint32_t link)
         jute_put_bool(&b, false);
     }
     be32_put(b.p, (uint32_t)b.n - 4);
+    c->asked_hosts |= 1u << c->host;
     c->hello_zxid = c->w->hosts[c->host]->trail.zxid;
     report_line(&c->w->report, "client %u: hello, session 0x%" PRIx64 " seen 0x%" PRIx64, c->index,
                 (uint64_t)c->session, (uint64_t)c->last_zxid);

@@ -29,12 +29,13 @@ struct client {
 
     int64_t session;
     uint8_t passwd[16];
-    int32_t timeout_ms; // asked for
-    int64_t last_zxid;  // highest seen in this session
-    int64_t hello_zxid; // what the server had applied when ConnectRequest was sent
-    bool closing;       // closeSession is sent
-    bool left;          // it is over
-    bool bad_passwd;    // ConnectRequest carried a wrong one
+    int32_t timeout_ms;   // asked for
+    int64_t last_zxid;    // highest seen in this session
+    int64_t hello_zxid;   // what the server had applied when ConnectRequest was sent
+    unsigned asked_hosts; // bits: where it has asked for this session
+    bool closing;         // closeSession is sent
+    bool left;            // it is over
+    bool bad_passwd;      // ConnectRequest carried a wrong one
 
     struct ask **asks;              // in the order they were sent
     size_t asks_n, asks_cap, first; // first: the oldest without an answer
