@@ -439,6 +439,7 @@ static void begin_role(struct world *w, int s)
     struct server *v = &w->servers[s];
     v->elected = false;
     v->handed_over = false;
+    v->tries = 0;
     const struct members *committed = w->configs[v->committed].m;
     struct role_settings settings = {.sid = s,
                                      .tick_ms = TICK_MS,
@@ -463,7 +464,14 @@ static void connect_learner(struct world *w, int s)
 {
     struct server *v = &w->servers[s];
     int leader = (int)v->follows;
-    if (!v->learner || v->conn || w->cut[s][leader] || !w->servers[leader].leader) {
+    if (!v->learner || v->conn || w->cut[s][leader]) {
+        return;
+    }
+    if (!w->servers[leader].leader) { // nobody listens there: it tries for a while, as node
+        v->tries++;
+        if (v->tries > TRIES) {
+            net_step(w, s, (struct role_event){.type = ROLE_IN_PEER_DOWN, .sid = leader});
+        }
         return;
     }
     v->conn = ++w->conns;

@@ -10,7 +10,7 @@
 #include "zab/leader.h"
 #include "zab/learner.h"
 
-enum { SIDS = 7, LOG = 1200, OPS = 256, FLIGHTS = 8192, TICK_MS = 200, READ_PART = 25 };
+enum { SIDS = 7, LOG = 1200, OPS = 256, FLIGHTS = 8192, TICK_MS = 200, READ_PART = 25, TRIES = 12 };
 
 enum plant {
     PLANT_NONE,
@@ -69,6 +69,7 @@ struct server {
     int64_t named;             // who leads by a reconfiguration, to be followed without an election
     int64_t named_zxid;
     bool handed_over;   // its role named another leader
+    int tries;          // to reach its leader
     bool restart;       // the election begins anew
     bool leaderless;    // its connection has lost the other end
     struct state *snap; // came with SNAP, or NULL
