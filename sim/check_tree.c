@@ -10,6 +10,7 @@
 #include "sim/world.h"
 #include "tree/tree.h"
 #include "wire/txn.h"
+#include "zab/zab_role.h"
 
 enum { COMPARE_EVERY = 400, EQUAL_MS = 2000, QUIET_S = 8 };
 
@@ -52,8 +53,11 @@ static void on_create_session(struct check_tree *c, struct world *w, const struc
 
 // What a learner hears reaches the leader with the next ping, or never, if the learner goes first
 // or is cut off, which either may notice a sync limit later.
-static int64_t expiry_slack_ns(const struct world *w, const struct model_session *s)
+static int64_t expiry_slack_ns(const struct world *w, const struct model_session *s, int64_t zxid)
 {
+    if (w->hosts_n > 1 && zxid_epoch(zxid) != w->check->epoch) {
+        return INT64_MAX / 2; // an earlier leader had decided it, and knew less
+    }
     const struct host *leader = trail_leader(w);
     if (w->hosts_n == 1 || (leader && leader->index == s->heard_host)) {
         return 0;
@@ -75,7 +79,7 @@ static void on_expiry(struct check_tree *c, struct world *w, const struct txn *t
                     t->hdr.client_id);
         return;
     }
-    int64_t silence = hosts_awake_ns(w) - s->heard_ns + expiry_slack_ns(w, s);
+    int64_t silence = hosts_awake_ns(w) - s->heard_ns + expiry_slack_ns(w, s, t->hdr.zxid);
     silence = silence > s->gap_ns ? silence : s->gap_ns;
     if (silence < s->timeout_ms * SIM_MS) {
         report_fail(&w->report,
