@@ -8,12 +8,15 @@
 //   word), so that a server that waited for minutes does not sleep through the moment.
 // - While finalizing, words of servers with roles still count, and votes of an older round are not
 //   taken for better ones.
+// - A word of a voter that looks already, heard just before this server does, counts when it does.
 // - Finalizing ends at once when every voter agrees or is known to be down: nothing better can
 // come.
 #include "fle/fle.h"
 
 #include "base/must.h"
 #include "fle/fle_internal.h"
+
+enum { EARLY_MS = 500 };
 
 struct fle *fle_new(const struct fle_settings *s)
 {
@@ -235,13 +238,18 @@ static void on_settled(struct fle *f, const struct fle_word *word)
     }
 }
 
+static struct fle_word word_of(int64_t sid, const struct note *n)
+{
+    return (struct fle_word){
+        sid, {n->leader, n->zxid, n->election_epoch, n->peer_epoch}, n->state, n->version > 0};
+}
+
 static void consider(struct fle *f, int64_t sid, const struct note *n, struct mono now)
 {
     if (!quorum_has_voter(&f->quorum, n->leader)) {
         return;
     }
-    struct fle_word word = {
-        sid, {n->leader, n->zxid, n->election_epoch, n->peer_epoch}, n->state, n->version > 0};
+    struct fle_word word = word_of(sid, n);
     switch (n->state) {
     case NOTE_LOOKING:
         on_looking(f, &word, now);
@@ -282,6 +290,30 @@ static void on_members(struct fle *f, const struct fle_event *ev)
     }
 }
 
+// When a leader dies its followers notice within moments of each other. The first one's word finds
+// the others still in their role; it is answered, and would be said again only when the interval has
+// passed. So it is kept for a moment, as if it had been a little longer on its way.
+static void hear_early(struct fle *f, const struct fle_word *word, struct mono now)
+{
+    if (mono_diff_ms(now, f->early_at) > EARLY_MS) {
+        f->early.n = 0;
+    }
+    f->early_at = now;
+    fle_words_put(&f->early, word);
+}
+
+static void take_early(struct fle *f, struct mono now)
+{
+    for (size_t i = 0; i < f->early.n && mono_diff_ms(now, f->early_at) <= EARLY_MS; i++) {
+        struct fle_word word = f->early.of[i];
+        if (quorum_has_voter(&f->quorum, word.sid) &&
+            quorum_has_voter(&f->quorum, word.vote.leader)) {
+            on_looking(f, &word, now);
+        }
+    }
+    f->early.n = 0;
+}
+
 // Who may not vote says so in what it sends. Java's getInitId, getInitLastLoggedZxid, getPeerEpoch.
 static void on_start(struct fle *f, const struct fle_event *ev)
 {
@@ -307,6 +339,7 @@ static void on_start(struct fle *f, const struct fle_event *ev)
     propose(f, &own);
     send_to_all(f);
     restart_interval(f, ev->now);
+    take_early(f, ev->now);
 }
 
 // True: the membership that n carries replaces ours, and this election is over with it.
@@ -358,8 +391,10 @@ static void on_note(struct fle *f, const struct fle_event *ev)
         }
         consider(f, sid, n, ev->now);
     } else if (n->state == NOTE_LOOKING) {
+        struct fle_word word = word_of(sid, n);
         report_looking(f, sid);
         answer(f, sid, &f->current);
+        hear_early(f, &word, ev->now);
     }
 }
 

@@ -37,6 +37,8 @@ struct fle {
     struct fle_vote proposal; // its election_epoch is the clock
     struct fle_vote current;  // currentVote: the result of the last election
     struct fle_words recvset, outofelection;
+    struct fle_words early; // heard LOOKING just before this server went LOOKING itself
+    struct mono early_at;   // the last of them
     bool finalizing;      // a quorum agrees with the proposal
     struct mono deadline; // LOOKING: end of finalizing, or send again
     int64_t wait_ms;      // next interval between sends

@@ -29,35 +29,58 @@ static void set_deadline(struct node *n, struct peer_conn *c)
     c->deadline = mono_add_ms(n->env->now, n->cfg->init_limit * n->cfg->tick_ms);
 }
 
-void feed_offer(struct node *n, int64_t sid, uint64_t role_tag, int64_t after)
+static void offer(struct node *n, struct peer_conn *c)
+{
+    c->feed.fresh = false;
+    disk_offer(n->disk, c->feed.tag, c->feed.after, leader_committed(n->leader));
+}
+
+// fresh: what is on the disk will not do. A snapshot is written first, if it may be.
+void feed_offer(struct node *n, int64_t sid, uint64_t role_tag, int64_t after, bool fresh)
 {
     struct peer_conn *c;
-    if (begin(n, sid, FEED_OFFER, &c)) {
-        c->feed.role_tag = role_tag;
-        disk_offer(n->disk, c->feed.tag, after, leader_committed(n->leader));
+    if (!begin(n, sid, FEED_OFFER, &c)) {
+        return;
+    }
+    c->feed.role_tag = role_tag;
+    c->feed.after = after;
+    c->feed.fresh = fresh && n->serving;
+    if (c->feed.fresh) {
+        disk_snapshot_soon(n->disk);
+    } else {
+        offer(n, c);
     }
 }
 
-void feed_snapshot(struct node *n, int64_t sid, int64_t zxid, bool from_file)
+void feed_on_snapped(struct node *n)
+{
+    for (struct peer_conn *c = n->ens ? n->ens->peers.first : NULL; c; c = c->next) {
+        if (c->feed.kind == FEED_OFFER && c->feed.fresh && !c->closing && n->leader) {
+            offer(n, c);
+        }
+    }
+}
+
+void feed_snapshot(struct node *n, int64_t sid, int64_t zxid, int64_t file)
 {
     struct peer_conn *c = peers_of_sid(&n->ens->peers, sid);
-    if (c && !from_file) {
+    if (!c) {
+        return;
+    }
+    if (file < 0) {
         log_warn(&n->env->log,
-                 "server %" PRId64 " needs a snapshot, and none can be written here: see the "
+                 "server %" PRId64 " needs a snapshot, and there is none that can be sent: see the "
                  "disk of %s",
                  sid, n->cfg->data_dir);
         peers_close(&n->ens->peers, c);
         return;
     }
-    if (!c) {
-        return;
-    }
     ensemble_send(n, sid, &(struct zab_packet){.type = QPACKET_SNAP, .zxid = zxid});
     must(begin(n, sid, FEED_SNAPSHOT, &c));
-    log_info(&n->env->log, "server %" PRId64 " is sent the snapshot 0x%" PRIx64, sid,
-             (uint64_t)zxid);
+    log_info(&n->env->log, "server %" PRId64 " is sent the snapshot 0x%" PRIx64 " as 0x%" PRIx64,
+             sid, (uint64_t)file, (uint64_t)zxid);
     set_deadline(n, c);
-    disk_stream_begin(n->disk, c->feed.tag, zxid);
+    disk_stream_begin(n->disk, c->feed.tag, file);
 }
 
 void feed_history(struct node *n, int64_t sid, uint64_t role_tag, int64_t after)

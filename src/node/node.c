@@ -304,6 +304,8 @@ static void make_parts(struct node *n)
     settings_serve(n->cfg, n->env->seed, REEVE_VERSION_LINE, &sc);
     if (n->ens) {
         sc.server_id = (int32_t)n->ens->sid;
+        sc.local_sessions = n->cfg->local_sessions;
+        sc.local_upgrade = n->cfg->local_sessions_upgrade;
     }
     n->serve = serve_new(&sc, n->tree, &n->env->log, n->env->wall, facts, n);
     history_init(&n->history, (size_t)n->cfg->commit_log_count, HISTORY_BYTES_MAX);

@@ -23,6 +23,8 @@ struct feed {
     enum feed_kind kind;
     uint64_t tag;      // the disk's
     uint64_t role_tag; // OFFER, HISTORY: to be given back
+    bool fresh;        // OFFER: waits for a new snapshot
+    int64_t after;     // OFFER
     bool waits;        // the next part is not asked for before the connection has drained
     bool history_next; // behind the snapshot
     int64_t history_after;
@@ -35,7 +37,7 @@ struct peer_conn {
     int64_t sid;
     struct net_addr addr;
     bool closing, paused;
-    bool told; // the role knows that it is gone
+    bool told;            // the role knows that it is gone
     struct mono deadline; // unknown ones must have said who they are; streams must have moved
     struct buf in;        // not yet read
     size_t in_at;         // bytes of it that are read

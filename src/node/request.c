@@ -144,7 +144,8 @@ static void submit_to_self(struct node *n, const struct submit *s)
                                                .cxid = s->cxid,
                                                .op = s->op,
                                                .body = s->body,
-                                               .auth = s->auth},
+                                               .auth = s->auth,
+                                               .local = s->local},
                         own_sid(n));
         break;
     case SUBMIT_SYNC:
@@ -179,6 +180,12 @@ static void revalidate(struct node *n, int64_t sid, struct slice data)
     buf_fini(&body);
 }
 
+// The learners know their local sessions; one that this server made would be known here.
+static bool maybe_local(const struct node *n, int64_t session)
+{
+    return n->cfg->local_sessions && (uint64_t)session >> 56 != ((uint64_t)n->ens->sid & 0xff);
+}
+
 // A REQUEST of a learner, or its REVALIDATE. Java: LearnerHandler.run.
 void request_of_learner(struct node *n, int64_t sid, const struct zab_packet *k)
 {
@@ -201,7 +208,8 @@ void request_of_learner(struct node *n, int64_t sid, const struct zab_packet *k)
                                            .cxid = req.cxid,
                                            .op = req.type,
                                            .body = body,
-                                           .auth = &who},
+                                           .auth = &who,
+                                           .local = maybe_local(n, req.session_id)},
                     sid);
 }
 

@@ -33,6 +33,9 @@ struct prep_request {
     // is to stand in /zookeeper/config; working it out and judging it is not prep's.
     struct slice body;
     const struct auth *auth;
+    // The session may be a local one: if the table does not hold it, it may do all but own an
+    // ephemeral node. Java: LeaderSessionTracker.checkSession, checkGlobalSession.
+    bool local;
     // What the caller knows against it, ZK_OK: nothing. It is asked where the session is, behind
     // its being open (a session that has moved); of RECONFIG also what ranks behind that and before
     // the permission.

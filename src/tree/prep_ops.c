@@ -10,7 +10,8 @@
 static enum zkerr check_session(const struct prep *x)
 {
     int64_t id = x->req->session;
-    bool open = id == 0 || pending_session_is_open(x->p, id);
+    bool open = id == 0 || pending_session_is_open(x->p, id) ||
+                (x->req->local && !pending_session_is_closing(x->p, id));
     return open ? x->req->refuse : ZK_SESSIONEXPIRED;
 }
 
@@ -129,6 +130,10 @@ enum zkerr prep_create(struct prep *x, const struct create_order *o, struct txn_
     struct acl_vec acl;
     enum zkerr e = check_create_mode(x, o);
     e = e ? e : check_session(x);
+    if (!e && x->req->local && owner_of(x, o) == x->req->session &&
+        !pending_session_is_open(x->p, x->req->session)) {
+        e = ZK_SESSIONEXPIRED; // only a global session may own it
+    }
     if (e) {
         return e;
     }

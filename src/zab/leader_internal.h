@@ -35,6 +35,7 @@ struct peer {
     bool observer;
     int64_t last_zxid;    // as it said
     int64_t acked;        // the last proposal it acknowledged; 0: none
+    bool fresh;           // a new snapshot was asked for
     uint64_t asked;       // tag of its last question to the disk; answers to others are late ones
     int64_t read_to;      // the log is being read for it up to here, or further
     int64_t sent;         // everything up to it is queued

@@ -19,7 +19,8 @@ static void ask(struct leader *l, struct peer *p, enum role_action_type type, in
     p->read_to = l->proposals.committed;
     l->pin_stale = true;
     acts_add(&l->acts,
-             (struct role_action){.type = type, .sid = p->sid, .zxid = zxid, .tag = p->asked});
+             (struct role_action){
+                 .type = type, .sid = p->sid, .zxid = zxid, .tag = p->asked, .fresh = p->fresh});
 }
 
 // Not so for what was asked for a former connection of the same learner.
@@ -60,12 +61,11 @@ static void catch_up(struct leader *l, struct peer *p)
 static void follow_plan(struct leader *l, struct peer *p, const struct sync_plan *plan)
 {
     if (plan->open == SYNC_SNAP) {
-        int64_t at = plan->from_file ? plan->zxid : l->proposals.committed;
         acts_add(&l->acts, (struct role_action){.type = ROLE_SEND_SNAPSHOT,
                                                 .sid = p->sid,
                                                 .zxid = plan->zxid,
-                                                .from_file = plan->from_file});
-        p->sent = at;
+                                                .file = plan->from_file ? plan->file : -1});
+        p->sent = plan->zxid;
     } else {
         acts_send(&l->acts, p->sid, plan->open == SYNC_DIFF ? QPACKET_DIFF : QPACKET_TRUNC,
                   plan->zxid);
@@ -98,6 +98,7 @@ static struct sync_plan make_plan(const struct leader *l, const struct peer *p,
     }
     struct sync_ask q = *disk;
     q.learner = p->last_zxid;
+    q.committed = l->proposals.committed;
     q.serving = l->phase == LEADER_BROADCAST;
     q.force_snapshot = wants_snapshot(l, p);
     int64_t own = zxid_of_epoch(l->epoch.epoch);
@@ -132,6 +133,11 @@ void leader_sync_on_disk(struct leader *l, struct peer *p, const struct role_eve
     struct sync_ask disk = ev->disk;
     disk.final = true;
     struct sync_plan plan = make_plan(l, p, &disk);
+    if (plan.open == SYNC_SNAP && !plan.from_file && !p->fresh) {
+        p->fresh = true;
+        ask(l, p, ROLE_ASK_DISK, p->last_zxid);
+        return;
+    }
     follow_plan(l, p, &plan);
 }
 

@@ -121,13 +121,18 @@ static enum sync_why serve(const struct sync_ask *ask, int64_t z, struct sync_pl
 }
 
 // A snapshot file that is there already costs no walk, but what came behind it must be sent, too.
-// One below the learner's zxid would have its log go backwards; at the start of an epoch it has
-// none.
+// One below the learner's zxid would have its log go backwards.
 static bool plan_file(const struct sync_ask *ask, struct sync_plan *plan)
 {
     int64_t file = ask->snapshot_zxid;
-    bool backwards = file < ask->learner && !is_epoch_start(ask->learner);
-    return file >= 0 && !backwards && file <= history_last(ask) &&
+    plan->file = file;
+    if (file >= 0 && file == ask->committed && ask->last_processed >= ask->learner) {
+        // It is all there is, so it is the state of the new epoch, too.
+        plan->after = plan->last = ask->last_processed;
+        plan->disk_end = 0;
+        return true;
+    }
+    return file >= 0 && file >= ask->learner && file <= history_last(ask) &&
            serve(ask, file, plan) == SYNC_WHY_BEHIND;
 }
 

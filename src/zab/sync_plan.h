@@ -42,6 +42,7 @@ struct sync_run {
 struct sync_ask {
     int64_t learner;        // its last zxid, of ACKEPOCH
     int64_t last_processed; // of the tree; at least (e,0) once this leader serves epoch e
+    int64_t committed;      // the last transaction there is; nothing is behind a file of that zxid
     bool serving;
     bool force_snapshot; // forceSnapshotSync
     bool final;          // what is on disk was asked for: nothing better will come
@@ -86,8 +87,9 @@ struct sync_plan {
     int64_t disk_end;
     // The last one of them, or where the learner then stands: new proposals follow behind it.
     int64_t last;
-    // SNAP: the file of snapshot_zxid; otherwise the tree as it is.
+    // SNAP: the file of snapshot_zxid; otherwise the tree as it is, which must become a file first.
     bool from_file;
+    int64_t file; // its zxid; the packet's is higher if the file is the state of the new epoch
 };
 
 struct sync_plan sync_plan_make(const struct sync_ask *ask);

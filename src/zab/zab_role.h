@@ -159,15 +159,15 @@ enum role_action_type {
     ROLE_ASK_DISK,      // leader: what could be sent from disk to sid, who is at zxid; DISK follows
     ROLE_READ_HISTORY,  // leader: the log's entries behind zxid, for sid; HISTORY follows, the last
                         // one with n == 0, up to what is committed now
-    ROLE_SEND_SNAPSHOT // leader: stream to sid: SNAP(zxid), the snapshot, the signature. from_file:
-                       // that which DISK named; else the tree as it is in this step
+    ROLE_SEND_SNAPSHOT  // leader: stream to sid: SNAP(zxid), the snapshot `file`, the signature
 };
 
 struct role_action {
     enum role_action_type type;
     int64_t sid, zxid, epoch;
     uint64_t tag;
-    bool from_file;
+    bool fresh;       // ASK_DISK: a snapshot is to be taken first
+    int64_t file;     // SEND_SNAPSHOT: of the file that DISK named; -1: there is none that would do
     struct blob *txn; // good until the next step
     struct zab_packet packet;
     struct slice data;

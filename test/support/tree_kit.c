@@ -63,7 +63,12 @@ void kit_reset_body(struct kit *k)
 enum zkerr kit_prep(struct kit *k, int64_t session, int32_t op)
 {
     must(k->pipe_n < KIT_PIPE_MAX);
-    struct prep_request r = {session, 7, op, buf_slice(&k->body), &k->who, k->refuse};
+    struct prep_request r = {.session = session,
+                             .cxid = 7,
+                             .op = op,
+                             .body = buf_slice(&k->body),
+                             .auth = &k->who,
+                             .refuse = k->refuse};
     k->refuse = ZK_OK;
     struct buf *out = &k->pipe[k->pipe_n++];
     buf_clear(out);

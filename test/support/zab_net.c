@@ -210,7 +210,9 @@ static void send_snapshot(struct world *w, int from, const struct role_action *a
 {
     struct server *v = &w->servers[from];
     struct state *snap = mem_zalloc(sizeof(*snap));
-    for (size_t i = 0; i < v->applied && v->log[i].zxid <= a->zxid; i++) {
+    // Of a file; without one, the tree as it is now stands for a file written just before.
+    int64_t end = a->file >= 0 ? a->file : INT64_MAX;
+    for (size_t i = 0; i < v->applied && v->log[i].zxid <= end; i++) {
         snap->log[snap->n++] = v->log[i];
     }
     struct zab_packet p = {.type = QPACKET_SNAP, .zxid = a->zxid};

@@ -288,7 +288,15 @@ static void who_reports_zxid_0_gets_a_snapshot(void **state)
                              .sid = 2,
                              .tag = out.actions[0].tag,
                              .disk = {.disk = &all, .disk_n = 1, .snapshot_zxid = -1}});
+    assert_int_equal(out.actions[0].type, ROLE_ASK_DISK); // there is none: one is to be written
+    assert_true(out.actions[0].fresh);
+    step((struct role_event){.type = ROLE_IN_DISK,
+                             .sid = 2,
+                             .tag = out.actions[0].tag,
+                             .disk = {.disk = &all, .disk_n = 1, .snapshot_zxid = 0x200000003}});
     assert_int_equal(out.actions[0].type, ROLE_SEND_SNAPSHOT);
+    assert_int_equal(out.actions[0].file, 0x200000003);
+    assert_int_equal(out.actions[0].zxid, 0x300000000); // it is the state of the new epoch
     assert_int_equal(sent(2, QPACKET_NEWLEADER), 1);
     end();
 }
