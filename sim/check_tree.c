@@ -137,14 +137,15 @@ static void on_request(struct check_tree *c, struct world *w, const struct txn *
                     q->xid, s->id, t->hdr.zxid, q->after_zxid);
         return;
     }
-    if (q->decided || q->refused || q->xid <= s->last_xid) {
+    bool late_nothing = q->type == OP_MULTI && q->parts_n == 0 && may_have_moved(w, q);
+    if (q->decided || q->refused || (q->xid <= s->last_xid && !late_nothing)) {
         report_fail(&w->report, "request %d of session 0x%" PRIx64 " is executed %s", q->xid, s->id,
                     q->decided   ? "twice"
                     : q->refused ? "though it was refused"
                                  : "out of order");
         return;
     }
-    s->last_xid = q->xid;
+    s->last_xid = q->xid > s->last_xid ? q->xid : s->last_xid;
     decide(c->model, q, t->hdr.zxid, t->hdr.time);
     bool failed = t->hdr.type == OP_ERROR;
     if (failed != (q->err != ZK_OK) || (failed && t->body.error.err != q->err)) {
