@@ -16,7 +16,8 @@ enum {
     DIAL_REFUSED_MS = 1000,  // as long as a leader's port may be closed; then there is another one
     AGAIN_FIRST_MS = 5,      // between roles that end before they serve: from twice this ...
     AGAIN_MAX_MS = 1000,     // ... to this
-    UNKNOWN_PEERS_MAX = 128  // connections that have not said who they are
+    READ_ONLY_AFTER_MS = 2000,
+    UNKNOWN_PEERS_MAX = 128 // connections that have not said who they are
 };
 
 #define DIAL_QUORUM ((uint64_t)1 << 63) // dials of the quorum port carry it, those of links do not
@@ -108,9 +109,18 @@ static void on_dial_failed(struct node *n, enum err why)
     e->dial_again = mono_add_ms(n->env->now, pause);
 }
 
+static void stop_serving_readers(struct node *n)
+{
+    if (n->ens->read_only) {
+        n->ens->read_only = false;
+        serve_set_mode(n->serve, SERVE_OFF, n->env->now, n->env->wall);
+    }
+}
+
 static void begin_role(struct node *n, enum run run, int64_t leader)
 {
     struct ensemble *e = n->ens;
+    stop_serving_readers(n);
     reconfig_bury(n);
     role_begin(n, run, leader);
     e->role_since = n->env->now;
@@ -642,6 +652,21 @@ static void look_after_peers(struct node *n)
     }
 }
 
+// Without a leader in reach for a while, clients that can live with it may read what is here. Java:
+// QuorumPeer.run, ReadOnlyZooKeeperServer.
+static void serve_readers(struct node *n)
+{
+    struct ensemble *e = n->ens;
+    int64_t after_ms = n->cfg->tick_ms > READ_ONLY_AFTER_MS ? n->cfg->tick_ms : READ_ONLY_AFTER_MS;
+    if (n->cfg->read_only && n->run == RUN_LOOKING && !e->read_only &&
+        mono_diff_ms(n->env->now, e->looking_since) >= after_ms) {
+        e->read_only = true;
+        log_warn(&n->env->log, "no leader for %" PRId64 " ms: clients that ask for it may read",
+                 after_ms);
+        serve_set_mode(n->serve, SERVE_READ_ONLY, n->env->now, n->env->wall);
+    }
+}
+
 void ensemble_on_time(struct node *n)
 {
     struct ensemble *e = n->ens;
@@ -660,6 +685,7 @@ void ensemble_on_time(struct node *n)
         take_outcome(n); // alone, it may be elected at once
         role_end_if_over(n);
     }
+    serve_readers(n);
 }
 
 static void sooner(bool *set, struct mono *at, struct mono other)

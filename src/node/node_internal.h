@@ -88,6 +88,7 @@ struct ensemble {
     struct dynconfig *dyn; // NULL: nothing is written
     struct elect *elect;
     struct peers peers;
+    bool read_only;        // readers are served while there is no leader
     bool restart_election; // the membership really changed: before the next START
 
     // The present role, or what has been elected.
