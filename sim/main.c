@@ -10,7 +10,7 @@
 #include "sim/world.h"
 
 enum {
-    PLANT_SEEDS = 8, // a planted bug must be found within as many
+    PLANT_SEEDS = 40, // a planted bug must be found within as many
     WHY_MAX = 1024
 };
 
@@ -109,8 +109,8 @@ static int run_plants(struct options *o, uint64_t from)
         for (o->seed = from; o->seed < from + PLANT_SEEDS && !found; o->seed++) {
             found = !run(o, &t, why);
         }
-        printf("%-14s %s\n    %s%s\n", plant_name(o->plant), plant_what(o->plant),
-               found ? "found: " : "MISSED", why);
+        printf("%-14s %s\n    %s in %" PRIu64 " seeds%s%s\n", plant_name(o->plant),
+               plant_what(o->plant), found ? "found" : "MISSED", t.seeds, found ? ": " : "", why);
         missed += !found;
     }
     return missed ? 1 : 0;

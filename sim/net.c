@@ -18,6 +18,7 @@ void net_fini(struct world *w)
         for (int s = 0; s < 2; s++) {
             buf_fini(&w->net.links[i].end[s].out.bytes);
             buf_fini(&w->net.links[i].end[s].rx);
+            buf_fini(&w->net.links[i].end[s].held);
         }
     }
 }
@@ -55,6 +56,7 @@ static void forget_if_over(struct world *w, uint32_t i)
     for (int s = 0; s < 2; s++) {
         buf_fini(&l->end[s].out.bytes);
         buf_fini(&l->end[s].rx);
+        buf_fini(&l->end[s].held);
     }
 }
 

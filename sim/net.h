@@ -42,6 +42,7 @@ struct end {
     bool streams;      // tamper_peer.c: a snapshot, between packets
     bool live;         // tamper_peer.c: UPTODATE was sent
     int64_t left_out;  // tamper_peer.c: a zxid
+    struct buf held;   // tamper_peer.c: what others overtake
 };
 
 struct link {

@@ -8,11 +8,10 @@
 #include "sim/host.h"
 #include "sim/plant.h"
 #include "sim/world.h"
-#include "wire/ops.h"
 #include "wire/qpacket.h"
 #include "zab/zab_role.h"
 
-enum { ONE_IN = 40, DATA_MAX = 64 << 20, WINDOW_S = 4 };
+enum { ONE_IN = 40, DATA_MAX = 64 << 20, WINDOW_S = 4, HOLD_MS = 400 };
 
 struct passing {
     struct world *w;
@@ -78,15 +77,20 @@ static void gap_diff(struct passing *p, const struct qpacket *k, struct slice by
     }
 }
 
+// For half of the time COMMITs stay behind, and what comes after them goes first.
 static void early_sync(struct passing *p, const struct qpacket *k, struct slice bytes)
 {
-    struct learner_request r;
-    if (k->type == QPACKET_REQUEST &&
-        qpacket_get(k->data, &record_learner_request, &r, NULL) == ERR_OK && r.type == OP_SYNC) {
-        forge(p, QPACKET_SYNC, 0);
-    } else {
-        put(p, bytes);
+    struct buf *held = &p->end->held;
+    bool now = p->w->now_ns / (HOLD_MS * SIM_MS) % 2 && p->end->live;
+    if (now && k->type == QPACKET_COMMIT) {
+        buf_put_slice(held, bytes);
+        return;
     }
+    if (!now) {
+        put(p, buf_slice(held));
+        buf_clear(held);
+    }
+    put(p, bytes);
 }
 
 static void asked(struct passing *p, const struct qpacket *k, struct slice bytes)
