@@ -52,15 +52,20 @@ const char *bench_error_name(int32_t err)
 
 // ---- the loop
 
-void bench_loop_init(struct loop *l, const char *host, uint16_t port, uint32_t session_timeout_ms)
+void bench_loop_init(struct loop *l, const struct options *opt)
 {
-    *l = (struct loop){.session_timeout_ms = session_timeout_ms};
+    *l =
+        (struct loop){.session_timeout_ms = opt->session_timeout_ms, .port_count = opt->port_count};
+    must(opt->port_count > 0);
     l->address.sin_family = AF_INET;
-    l->address.sin_port = htons(port);
-    if (inet_pton(AF_INET, host, &l->address.sin_addr) != 1) {
-        bench_fatal("--host %s: an IPv4 address is needed", host);
+    l->address.sin_port = htons(opt->ports[0]);
+    if (inet_pton(AF_INET, opt->host, &l->address.sin_addr) != 1) {
+        bench_fatal("--host %s: an IPv4 address is needed", opt->host);
     }
-    snprintf(l->host, sizeof l->host, "%s:%u", host, port);
+    for (uint32_t i = 0; i < opt->port_count; i++) {
+        l->ports[i] = htons(opt->ports[i]);
+    }
+    snprintf(l->host, sizeof l->host, "%s:%u", opt->host, opt->ports[0]);
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll_fd < 0) {
         bench_fatal("epoll_create1: %s", strerror(errno));
@@ -248,8 +253,11 @@ void bench_conn_open(struct loop *l, struct conn *c)
         l->all->all_prev = c;
     }
     l->all = c;
-    if (connect(c->fd, (struct sockaddr *)&l->address, sizeof l->address) != 0 &&
-        errno != EINPROGRESS) {
+    struct sockaddr_in to = l->address;
+    if (c->index != CONN_INDEX_ADMIN) {
+        to.sin_port = l->ports[c->index % l->port_count];
+    }
+    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0 && errno != EINPROGRESS) {
         bench_fatal("%s: cannot connect: %s", l->host, strerror(errno));
     }
     watch_socket(l, c, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT);

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base.h"
+#include "options.h"
 
 enum {
     FRAME_LEN_MAX = 128 << 20, // a list of a million children is about 20 MB
@@ -83,7 +84,9 @@ struct handler {
 
 struct loop {
     int epoll_fd;
-    struct sockaddr_in address;
+    struct sockaddr_in address;  // of the first server
+    uint16_t ports[SERVERS_MAX]; // of all, in network order
+    uint32_t port_count;
     char host[64];
     uint32_t session_timeout_ms;
     const struct handler *handler;
@@ -97,7 +100,8 @@ struct loop {
     struct bytes scratch;
 };
 
-void bench_loop_init(struct loop *l, const char *host, uint16_t port, uint32_t session_timeout_ms);
+// Connection i will go to the server i % port_count of opt's, the set-up connection to the first.
+void bench_loop_init(struct loop *l, const struct options *opt);
 void bench_loop_fini(struct loop *l);
 // Waits for at most wait_ns, handles what came, writes what was caused. Sends pings where a session
 // is idle for a third of its timeout; fatal when a connection waits for a reply for 60 s.

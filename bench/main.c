@@ -27,8 +27,8 @@ static const char usage[] =
     "\n"
     "where\n"
     "  --host ADDRESS       IPv4 address of the server (127.0.0.1)\n"
-    "  --port N             its client port (2181)\n"
-    "  --pid PID            the server's process here: CPU per operation and memory\n"
+    "  --port N[,N...]      its client port (2181); connections are spread over several\n"
+    "  --pid PID[,PID...]   the servers' processes here: CPU per operation and memory, summed\n"
     "load\n"
     "  --op OP              get set exists children create delete mix (get)\n"
     "  --read-ratio R       share of getData in a mix, 0 to 1 (0.9); the rest is setData\n"
@@ -80,6 +80,24 @@ static uint64_t whole(const char *name, const char *text, uint64_t min, uint64_t
                     (unsigned long long)min, (unsigned long long)max);
     }
     return v;
+}
+
+// The number at *at, which moves behind its comma, or becomes NULL behind the last.
+static uint64_t whole_of_list(const char *name, const char **at, uint64_t max)
+{
+    char text[24] = "";
+    const char *comma = strchr(*at, ',');
+    size_t n = comma ? (size_t)(comma - *at) : strlen(*at);
+    snprintf(text, sizeof text, "%.*s", (int)n, *at);
+    *at = comma ? comma + 1 : NULL;
+    return whole(name, text, 1, max);
+}
+
+static void place_has_room(const char *name, const char *text, uint32_t count)
+{
+    if (count == SERVERS_MAX) {
+        bench_fatal("--%s %s: %d servers at most", name, text, SERVERS_MAX);
+    }
 }
 
 static enum load_op load_op_of(const char *text)
@@ -208,10 +226,18 @@ static bool take_place(struct options *o, int letter, const char *arg)
         o->host = arg;
         return true;
     case O_PORT:
-        o->port = (uint16_t)whole("port", arg, 1, 65535);
+        o->port_count = 0;
+        for (const char *at = arg; at; o->port_count++) {
+            place_has_room("port", arg, o->port_count);
+            o->ports[o->port_count] = (uint16_t)whole_of_list("port", &at, 65535);
+        }
         return true;
     case O_PID:
-        o->pid = (pid_t)whole("pid", arg, 1, INT32_MAX);
+        o->pid_count = 0;
+        for (const char *at = arg; at; o->pid_count++) {
+            place_has_room("pid", arg, o->pid_count);
+            o->pids[o->pid_count] = (pid_t)whole_of_list("pid", &at, INT32_MAX);
+        }
         return true;
     case O_KEEP:
         o->keep = true;
@@ -349,7 +375,8 @@ int main(int argc, char **argv)
     }
     struct options opt = {
         .host = "127.0.0.1",
-        .port = 2181,
+        .ports = {2181},
+        .port_count = 1,
         .connections = 10,
         .outstanding = 1,
         .read_ratio = 0.9,

@@ -18,11 +18,14 @@ enum mode {
 
 enum load_op { LOAD_GET, LOAD_SET, LOAD_EXISTS, LOAD_CHILDREN, LOAD_CREATE, LOAD_DELETE, LOAD_MIX };
 
+enum { SERVERS_MAX = 8 };
+
 struct options {
     enum mode mode;
     enum load_op op;
     const char *host;
-    uint16_t port;
+    uint16_t ports[SERVERS_MAX]; // connection i goes to the server i % port_count
+    uint32_t port_count;
     uint32_t connections;
     uint32_t outstanding;
     double read_ratio; // of --op mix
@@ -30,11 +33,12 @@ struct options {
     uint32_t keys;
     double duration_s;
     double warmup_s;
-    uint64_t ops;    // 0: until duration_s is over
-    double rate;     // 0: closed loop
-    pid_t pid;       // 0: the server's costs are not measured
-    uint32_t count;  // of what the mode names: watchers, sessions, nodes, watches
-    bool persistent; // --watches: persistent ones
+    uint64_t ops;            // 0: until duration_s is over
+    double rate;             // 0: closed loop
+    pid_t pids[SERVERS_MAX]; // what these cost is added up
+    uint32_t pid_count;      // 0: the servers' costs are not measured
+    uint32_t count;          // of what the mode names: watchers, sessions, nodes, watches
+    bool persistent;         // --watches: persistent ones
     bool hold;
     bool keep;
     bool json;

@@ -20,13 +20,9 @@ static uint64_t read_cpu(pid_t pid)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-struct proc_sample bench_proc_read(pid_t pid)
+static void add_process(struct proc_sample *sample, pid_t pid)
 {
-    struct proc_sample sample = {0};
-    if (pid == 0) {
-        return sample;
-    }
-    sample.cpu_ns = read_cpu(pid);
+    sample->cpu_ns += read_cpu(pid);
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     FILE *f = fopen(path, "re");
@@ -37,11 +33,19 @@ struct proc_sample bench_proc_read(pid_t pid)
     while (fgets(line, sizeof line, f) != NULL) {
         uint64_t kb = 0;
         if (sscanf(line, "VmRSS: %" SCNu64, &kb) == 1) {
-            sample.rss_kb = kb;
+            sample->rss_kb += kb;
         } else if (sscanf(line, "VmHWM: %" SCNu64, &kb) == 1) {
-            sample.rss_peak_kb = kb;
+            sample->rss_peak_kb += kb;
         }
     }
     fclose(f);
+}
+
+struct proc_sample bench_proc_read(const pid_t *pids, uint32_t count)
+{
+    struct proc_sample sample = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        add_process(&sample, pids[i]);
+    }
     return sample;
 }

@@ -14,5 +14,5 @@ struct proc_sample {
     uint64_t rss_peak_kb; // largest so far
 };
 
-// Fatal when the process does not exist. pid 0 gives all zeros.
-struct proc_sample bench_proc_read(pid_t pid);
+// The sums over these processes; fatal when one does not exist. None gives all zeros.
+struct proc_sample bench_proc_read(const pid_t *pids, uint32_t count);

@@ -20,7 +20,7 @@ void bench_report_begin(struct report *r, const struct options *opt)
     r->count = 0;
     r->reads = (struct hist){0};
     r->writes = (struct hist){0};
-    r->before = bench_proc_read(opt->pid);
+    r->before = bench_proc_read(opt->pids, opt->pid_count);
     r->client_cpu_ns = own_cpu_ns();
     r->seconds = (double)now_ns() / 1e9;
 }
@@ -29,7 +29,7 @@ void bench_report_end(struct report *r, const struct options *opt)
 {
     r->seconds = (double)now_ns() / 1e9 - r->seconds;
     r->client_cpu_ns = own_cpu_ns() - r->client_cpu_ns;
-    r->after = bench_proc_read(opt->pid);
+    r->after = bench_proc_read(opt->pids, opt->pid_count);
 }
 
 static double per_item(double sum, uint64_t count)
@@ -79,7 +79,7 @@ static void print_text(const struct report *r, const struct options *opt, FILE *
         print_hist_text(to, "writes", &r->writes);
     }
     print_hist_text(to, "all", &all);
-    if (opt->pid != 0) {
+    if (opt->pid_count > 0) {
         double cores = (double)(r->after.cpu_ns - r->before.cpu_ns) / 1e9 / r->seconds;
         fprintf(to, "server: %.3f us CPU per %s (%.2f cores), resident %llu KB, peak %llu KB\n",
                 server_us(r), r->what, cores, (unsigned long long)r->after.rss_kb,
@@ -111,7 +111,7 @@ static void print_json(const struct report *r, const struct options *opt, FILE *
             "\"unanswered\": %llu, \"client_cpu_us\": %.4f",
             r->what, (unsigned long long)r->count, r->seconds, (double)r->count / r->seconds,
             (unsigned long long)r->unanswered, per_item((double)r->client_cpu_ns / 1e3, r->count));
-    if (opt->pid != 0) {
+    if (opt->pid_count > 0) {
         fprintf(to,
                 ", \"server_cpu_us\": %.4f, \"rss_before_kb\": %llu, \"rss_after_kb\": %llu, "
                 "\"rss_peak_kb\": %llu, \"bytes_per_item\": %.1f",

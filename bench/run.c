@@ -89,7 +89,7 @@ void bench_run_call(struct run *r, struct request *request)
 void bench_run_init(struct run *r, const struct options *opt)
 {
     *r = (struct run){.opt = opt};
-    bench_loop_init(&r->loop, opt->host, opt->port, opt->session_timeout_ms);
+    bench_loop_init(&r->loop, opt);
     bench_names_init(&r->names);
     bench_conn_init(&r->admin, CONN_INDEX_ADMIN, ADMIN_DEPTH);
     phase(r, &phase_open);
