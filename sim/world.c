@@ -22,7 +22,7 @@ void options_init(struct options *o, uint64_t seed)
 {
     *o = (struct options){.seed = seed,
                           .storm_s = 30,
-                          .servers = 1,
+                          .servers = 0,
                           .observers = -1,
                           .faults = ~0u,
                           .verbose_node = true};
