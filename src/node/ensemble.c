@@ -200,13 +200,16 @@ static void adopt(struct node *n, struct members *m)
     if (n->run != RUN_LOOKING || m->version <= e->committed->version) {
         return;
     }
-    bool differs = !members_equal(e->committed, m);
+    bool differs = !members_equal(e->committed, m), had_last_seen = e->last_seen != NULL;
     log_info(&n->env->log, "the membership of version 0x%" PRIx64 " is adopted from another server",
              (uint64_t)m->version);
     reconfig_commit(n, m);
-    if (differs) {
+    if (differs || had_last_seen != (e->last_seen != NULL)) { // other voters than before decide
+        e->restart_election = true;
         e->why = "the membership changed";
         role_move(n, RUN_SETTLING);
+    } else {
+        elect_set_members(e->elect, e->committed, e->last_seen, false);
     }
 }
 

@@ -302,8 +302,8 @@ bool reconfig_activate(struct node *n, const struct members *m, int64_t designat
         e->named_zxid = zxid;
     }
     e->restart_election = differs && major;
-    if (differs && !major) {
-        elect_set_members(e->elect, e->committed, e->last_seen, true);
+    if (!e->restart_election) { // at least the version is another one
+        elect_set_members(e->elect, e->committed, e->last_seen, differs);
     }
     return major;
 }

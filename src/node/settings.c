@@ -14,6 +14,7 @@ void settings_tree(const struct config *c, uint64_t seed, struct tree_config *t)
         .enforce_quota = c->enforce_quota,
         .digest_enabled = c->tree_digest,
         .close_session_txn = c->close_session_paths,
+        .reconfig_enabled = c->reconfig_enabled,
         .seed = seed,
         .bytes_max = (size_t)(c->frame_max + c->frame_extra),
     };
