@@ -70,8 +70,8 @@ enum {
     LIMIT_SNAP_BACKLOG = 2 * 1024 * 1024,
     // Time one slice of a snapshot walk may take, in nodes: about a quarter of a millisecond.
     LIMIT_SNAP_SLICE_NODES = 512,
-    // Packets that wait for one learner: what it has not taken when so much has gathered it will not
-    // take in time. It is cut off and comes back with less to catch up.
+    // Packets that wait for one learner: when so much has gathered it will not take it in time. It
+    // is cut off and comes back with less to catch up.
     LIMIT_PEER_BACKLOG = 256 * 1024 * 1024,
     // What of a history or snapshot is on its way to a learner before the next part is read.
     LIMIT_FEED_UNSENT = 4 * 1024 * 1024,

@@ -54,6 +54,7 @@ static void become(struct fle *f, enum note_state s)
     must(s < NOTE_STATE_UNKNOWN);
     f->state = s;
     f->finalizing = false;
+    f->quiet = false;
     f->halted = false;
     f->recvset.n = 0;
     f->outofelection.n = 0;
@@ -291,8 +292,8 @@ static void on_members(struct fle *f, const struct fle_event *ev)
 }
 
 // When a leader dies its followers notice within moments of each other. The first one's word finds
-// the others still in their role; it is answered, and would be said again only when the interval has
-// passed. So it is kept for a moment, as if it had been a little longer on its way.
+// the others still in their role; it is answered, and would be said again only when the interval
+// has passed. So it is kept for a moment, as if it had been a little longer on its way.
 static void hear_early(struct fle *f, const struct fle_word *word, struct mono now)
 {
     if (mono_diff_ms(now, f->early_at) > EARLY_MS) {
@@ -378,6 +379,13 @@ static void on_note(struct fle *f, const struct fle_event *ev)
         return;
     }
     f->lost_is_down &= sid != f->lost;
+    if (f->quiet) {
+        if (n->state == NOTE_LOOKING && quorum_has_voter(&f->quorum, sid)) {
+            struct fle_word word = word_of(sid, n);
+            hear_early(f, &word, ev->now);
+        }
+        return;
+    }
     if (hear_members(f, n)) {
         return;
     }
@@ -445,6 +453,9 @@ void fle_step(struct fle *f, const struct fle_event *ev, struct fle_out *out)
         break;
     case FLE_ROLE:
         on_role(f, ev->role.leader, ev->role.zxid);
+        break;
+    case FLE_QUIET:
+        f->quiet = f->started && f->state != NOTE_LOOKING;
         break;
     case FLE_ESTABLISHED:
         must(f->state != NOTE_LOOKING);

@@ -13,7 +13,8 @@
 // what voters said: recvset, of this round, and outofelection, of servers that have a role already.
 // An election ends when a quorum of recvset agrees with the proposal and nothing better comes for a
 // while, or when enough servers with a role, the leader among them, name the same leader. In a
-// role it only answers.
+// role it only answers; between a role's end and START it does not even that, for the answer would
+// lead others to a leader that is none.
 //
 // Nothing here is durable, and nothing has to be: two servers may well believe to be elected (the
 // epochs that zab agrees on before anything is served decide). What holds is that a quorum of
@@ -47,6 +48,7 @@ enum fle_event_type {
     FLE_TIMER,       // the time is `now`; harmless if nothing is due
     FLE_DOWN,        // nobody listens at that server's address
     FLE_ROLE,        // a reconfiguration names the leader: no election
+    FLE_QUIET,       // the role is over, and START cannot come yet: nothing is said until then
     FLE_ESTABLISHED, // the leader of currentVote has made this epoch (10.5)
 };
 

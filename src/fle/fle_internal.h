@@ -31,6 +31,7 @@ struct fle {
 
     enum note_state state;
     bool started;
+    bool quiet;  // the role is over, START will come
     bool halted; // LOOKING, but the membership is about to change: waits for START
     int64_t clock;
     struct fle_vote initial;  // what it would vote for if it were alone
@@ -39,11 +40,11 @@ struct fle {
     struct fle_words recvset, outofelection;
     struct fle_words early; // heard LOOKING just before this server went LOOKING itself
     struct mono early_at;   // the last of them
-    bool finalizing;      // a quorum agrees with the proposal
-    struct mono deadline; // LOOKING: end of finalizing, or send again
-    int64_t wait_ms;      // next interval between sends
-    int64_t lost;         // the leader this server followed before it began to look, or nobody
-    bool lost_is_down;    // nobody listens there
+    bool finalizing;        // a quorum agrees with the proposal
+    struct mono deadline;   // LOOKING: end of finalizing, or send again
+    int64_t wait_ms;        // next interval between sends
+    int64_t lost;           // the leader this server followed before it began to look, or nobody
+    bool lost_is_down;      // nobody listens there
     int64_t elected_by[FLE_VOTERS_MAX]; // whose words ended the last election
     size_t elected_by_n;
 

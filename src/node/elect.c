@@ -290,6 +290,12 @@ void elect_set_role(struct elect *e, int64_t leader, int64_t zxid)
     settle(e);
 }
 
+void elect_quiet(struct elect *e)
+{
+    fle_do(e, &(struct fle_event){.type = FLE_QUIET, .now = e->env->now});
+    settle(e);
+}
+
 void elect_established(struct elect *e, int64_t epoch)
 {
     fle_do(e, &(struct fle_event){.type = FLE_ESTABLISHED, .now = e->env->now, .epoch = epoch});

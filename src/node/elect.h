@@ -43,6 +43,7 @@ void elect_set_members(struct elect *e, const struct members *committed,
                        const struct members *last_seen, bool restart);
 void elect_start(struct elect *e, int64_t last_zxid, int64_t current_epoch);
 void elect_set_role(struct elect *e, int64_t leader, int64_t zxid); // by a reconfiguration
+void elect_quiet(struct elect *e); // the role is over, START cannot come yet
 void elect_established(struct elect *e, int64_t epoch);
 // Closes the port and every connection: this server is about to go.
 void elect_leave(struct elect *e);

@@ -313,6 +313,7 @@ void ensemble_end_role(struct node *n, const char *why)
     }
     e->may_look_at = mono_add_ms(n->env->now, wait);
     role_move(n, RUN_SETTLING);
+    elect_quiet(e->elect);
 }
 
 // ---- packets in ---------------------------------------------------------------------------------

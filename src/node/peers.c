@@ -122,8 +122,7 @@ static void put_learner_info(struct buf *b, const struct zab_packet *k, int64_t 
     qpacket_put_record(b, k->type, k->zxid, &record_learner_info, &info, SLICE_NULL);
 }
 
-void peers_send(struct peer_conn *c, const struct zab_packet *k, int64_t own_sid,
-                struct slice text)
+void peers_send(struct peer_conn *c, const struct zab_packet *k, int64_t own_sid, struct slice text)
 {
     struct buf *b = peers_out(c);
     struct leader_info leader = {QPACKET_PROTOCOL};
