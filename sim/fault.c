@@ -69,7 +69,7 @@ static void strike_disk(struct world *w, struct host *h, enum fault_kind k)
 // ---- a snapshot goes bad ---------------------------------------------------------------------
 
 struct newest {
-    uint64_t zxid;
+    uint64_t zxid, before; // and of the one before it
     uint64_t size;
     int n;
     char name[64];
@@ -83,6 +83,7 @@ static void look(void *ctx, const char *name, uint64_t size)
     }
     uint64_t zxid = strtoull(name + 9, NULL, 16);
     b->n++;
+    b->before = zxid >= b->zxid ? b->zxid : zxid > b->before ? zxid : b->before;
     if (zxid >= b->zxid) {
         b->zxid = zxid;
         b->size = size;
@@ -91,7 +92,7 @@ static void look(void *ctx, const char *name, uint64_t size)
 }
 
 // A byte of the newest snapshot changes while the machine is off. Once per run, and only when the
-// server has older ones left to start from.
+// server has older ones left to start from, and a log that leads from there.
 static void rot(struct host *h)
 {
     static const char dir[] = "/data/version-2";
@@ -106,7 +107,7 @@ static void rot(struct host *h)
     host_boot_later(h, SIM_MS);
     snprintf(path, sizeof(path), "%s/%s", dir, b.name);
     struct slice bytes = crashdisk_peek(h->disk, path);
-    if (bytes.n) {
+    if (bytes.n && trail_leads(h, (int64_t)b.before, (int64_t)b.zxid)) {
         uint64_t at = world_below(h->w, bytes.n);
         crashdisk_poke(h->disk, path, at, bytes.p[at] ^ 0x10, 1);
     }

@@ -262,6 +262,19 @@ void trail_claim(struct host *h, int64_t zxid)
     extend(h, zxid);
 }
 
+bool trail_leads(struct host *h, int64_t from, int64_t to)
+{
+    const struct committed *all = &h->w->check->committed;
+    struct log_cursor c = cursor_at(h, from);
+    size_t at = committed_count(all, from), end = committed_count(all, to);
+    struct slice record;
+    int64_t zxid;
+    while (at < end && next_record(h, &c, &record, &zxid) && zxid <= all->v[at].zxid) {
+        at += zxid == all->v[at].zxid;
+    }
+    return at == end;
+}
+
 struct host *trail_leader(const struct world *w)
 {
     for (uint32_t i = 0; i < w->hosts_n; i++) {

@@ -38,5 +38,7 @@ void trail_follow(struct host *h); // it has had a turn, or has recovered
 void trail_end(struct host *h);    // its process is gone
 // A client got an answer with this zxid from the host: it is in the history, or else.
 void trail_claim(struct host *h, int64_t zxid);
+// Whether the host's log has all of the history between these.
+bool trail_leads(struct host *h, int64_t from, int64_t to);
 // The serving leader with the newest epoch, NULL: none.
 struct host *trail_leader(const struct world *w);
