@@ -4,6 +4,7 @@
 // the node, runs until a signal stops it. Everything of substance is in src/node and src/os.
 //
 // Exit: 0 stopped as asked, 1 cannot start or cannot go on (one line says why), 2 wrong usage.
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -19,6 +20,7 @@
 #include "base/mem.h"
 #include "limits.h"
 #include "node/config.h"
+#include "node/dynconfig.h"
 #include "node/node.h"
 #include "node/version.h"
 #include "os/env_uv.h"
@@ -27,7 +29,8 @@ static const char usage[] =
     "usage: reeved [options] [zoo.cfg]\n"
     "\n"
     "Serves ZooKeeper's client protocol in the foreground. Without a file it serves on\n"
-    "127.0.0.1:2181 and keeps its data in ./data.\n"
+    "127.0.0.1:2181 and keeps its data in ./data. With server.N lines in the file, and its own\n"
+    "N in dataDir/myid, it is a server of that ensemble.\n"
     "\n"
     "  --client-port N     port for clients\n"
     "  --data-dir DIR      where the data is kept; made if missing\n"
@@ -214,6 +217,10 @@ static enum err load(const struct options *o, struct config *c, struct buf *warn
             e = config_parse(c, o->file, buf_slice(&text), warnings, why);
         }
         buf_fini(&text);
+        // What it points to: beside that file a reconfiguration writes its own.
+        char *path = realpath(o->file, NULL);
+        c->config_path = path ? mem_strdup(path) : NULL;
+        free(path);
     }
     if (e == ERR_OK) {
         e = apply_sets(o, c, warnings, why);
@@ -292,20 +299,37 @@ static void log_lines(const struct logger *log, const struct buf *lines)
     }
 }
 
+// An address as clients write it: "any" is this machine, IPv6 in brackets.
+static void fmt_host(const struct net_addr *at, bool any_as_local, struct buf *b)
+{
+    static const uint8_t zeros[16];
+    char text[INET6_ADDRSTRLEN] = "0.0.0.0";
+    bool any = at->family == 0 || memcmp(at->ip, zeros, at->family == 4 ? 4 : 16) == 0;
+    if (any && any_as_local) {
+        memcpy(text, "127.0.0.1", sizeof("127.0.0.1"));
+    } else if (at->family) {
+        inet_ntop(at->family == 4 ? AF_INET : AF_INET6, at->ip, text, sizeof(text));
+    }
+    buf_fmt(b, strchr(text, ':') ? "[%s]:%u" : "%s:%u", text, at->port);
+}
+
 static void say_hello(const struct config *c, const struct net_addr *at)
 {
     char dir[PATH_MAX];
-    const char *data = realpath(c->data_dir, dir) ? dir : c->data_dir;
-    bool any = c->client_address &&
-               (strcmp(c->client_address, "0.0.0.0") == 0 || strcmp(c->client_address, "::") == 0);
-    bool six = c->client_address && strchr(c->client_address, ':');
-    const char *host = !c->client_address || any ? "127.0.0.1" : c->client_address;
-    printf("Reeve %s serves ZooKeeper clients on %s%s%s:%u%s, data in %s. "
-           "Next: zkCli.sh -server %s%s%s:%u\n",
-           REEVE_VERSION, six ? "[" : "", any ? c->client_address : host, six ? "]" : "", at->port,
-           c->client_address ? "" : " (this machine only; clientPortAddress=0.0.0.0 opens it)",
-           data, six && !any ? "[" : "", host, six && !any ? "]" : "", at->port);
+    bool ensemble = c->servers || c->dynamic_file;
+    struct buf where = {0}, next = {0};
+    fmt_host(at, false, &where);
+    fmt_host(at, true, &next);
+    bool only_here = !ensemble && !c->client_address && at->family == 4 && at->ip[0] == 127;
+    printf("Reeve %s serves ZooKeeper clients on %.*s%s%s, data in %s. "
+           "Next: zkCli.sh -server %.*s\n",
+           REEVE_VERSION, SLICE_ARG(buf_slice(&where)),
+           only_here ? " (this machine only; clientPortAddress=0.0.0.0 opens it)" : "",
+           ensemble ? " as soon as its ensemble has a leader" : "",
+           realpath(c->data_dir, dir) ? dir : c->data_dir, SLICE_ARG(buf_slice(&next)));
     fflush(stdout);
+    buf_fini(&where);
+    buf_fini(&next);
 }
 
 static int serve(const struct config *c, const struct buf *warnings)
@@ -330,11 +354,30 @@ static int serve(const struct config *c, const struct buf *warnings)
     return 0;
 }
 
-static int check(const struct options *o, const struct buf *warnings)
+// The files beside the configuration are part of it: myid, the dynamic file.
+static int check(const struct options *o, const struct config *c, const struct buf *warnings)
 {
+    struct env *env;
+    if (env_uv_new(LOG_WARN, &env)) {
+        return 1;
+    }
+    struct dynconfig_start start;
+    struct buf why = {0};
+    const char *name = o->file ? o->file : "configuration";
     fwrite(warnings->p, 1, warnings->n, stdout);
-    printf("%s: can be served\n", o->file ? o->file : "configuration");
-    return 0;
+    enum err e = dynconfig_load(env, c, &start, &why);
+    if (e) {
+        fprintf(stderr, "reeved: %.*s\n", SLICE_ARG(buf_slice(&why)));
+    } else if (start.committed) {
+        printf("%s: can be served, by server %lld of an ensemble of %zu\n", name,
+               (long long)start.sid, start.committed->n);
+    } else {
+        printf("%s: can be served\n", name);
+    }
+    dynconfig_start_fini(&start);
+    buf_fini(&why);
+    env_uv_free(&env);
+    return e ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -351,7 +394,7 @@ int main(int argc, char **argv)
             fprintf(stderr, "reeved: %.*s\n", (int)why.n, (const char *)why.p);
             code = 1;
         } else {
-            code = o.check ? check(&o, &warnings) : serve(&c, &warnings);
+            code = o.check ? check(&o, &c, &warnings) : serve(&c, &warnings);
         }
         config_fini(&c);
         buf_fini(&warnings);
