@@ -171,6 +171,18 @@ static void answer_write(struct serve *s, struct conn *c, struct order_item *x, 
     feed_resume(s, c);
 }
 
+// Java's FinalRequestProcessor looks into a multi for it, too.
+static bool has_moved(const struct txn *txn, const struct apply_result *r)
+{
+    for (int32_t i = 0; txn->hdr.type == OP_MULTI && i < txn->parts_n; i++) {
+        const struct txn_body *part = &txn->parts[i];
+        if (part->type == OP_ERROR && part->error.err == ZK_SESSIONMOVED) {
+            return true;
+        }
+    }
+    return r->err == ZK_SESSIONMOVED;
+}
+
 static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
                        const struct apply_result *r)
 {
@@ -181,7 +193,7 @@ static void answer_txn(struct serve *s, struct conn *c, const struct txn *txn,
     if (!x || x->xid != txn->hdr.cxid || (closes && x->op != OP_CLOSE_SESSION)) {
         return; // the server's own, such as an expiry
     }
-    if (r->err == ZK_SESSIONMOVED) {
+    if (has_moved(txn, r)) {
         core_close(s, c); // its client is elsewhere and needs no answer
         return;
     }
