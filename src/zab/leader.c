@@ -162,7 +162,7 @@ static void on_ack_epoch(struct leader *l, struct peer *p, const struct zab_pack
         leader_drop(l, p, "is ahead of this leader");
         return;
     }
-    p->last_zxid = k->zxid;
+    p->catchup.last_zxid = k->zxid;
     p->phase = PEER_PROMISED;
     if (l->phase == LEADER_SYNC || l->phase == LEADER_BROADCAST) {
         leader_sync_begin(l, p);
@@ -281,7 +281,7 @@ static void on_propose(struct leader *l, const struct role_event *ev)
         struct peer *p = &l->peers[i];
         if (p->phase >= PEER_OFFERED && !p->observer) {
             acts_send_txn(&l->acts, p->sid, QPACKET_PROPOSAL, &e);
-            p->sent = e.zxid;
+            p->catchup.sent = e.zxid;
             if (p->phase >= PEER_ACKED) {
                 note_unacked(l, p, e.zxid);
             }
@@ -312,7 +312,7 @@ static void inform(struct leader *l, struct peer *p, const struct zab_entry *e)
     enum qpacket_type type = is_activation(l, e->zxid) ? QPACKET_INFORMANDACTIVATE : QPACKET_INFORM;
     acts_send_txn(&l->acts, p->sid, type, e);
     l->acts.v[l->acts.n - 1].packet.designated = l->designated;
-    p->sent = p->commit_sent = e->zxid;
+    p->catchup.sent = p->commit_sent = e->zxid;
 }
 
 static void tell_commit(struct leader *l, const struct zab_entry *e)
@@ -615,8 +615,8 @@ static void pin_history(struct leader *l)
     int64_t pin = INT64_MAX;
     for (size_t i = 0; i < l->peers_n && l->phase != LEADER_OVER; i++) {
         const struct peer *p = &l->peers[i];
-        if (p->phase == PEER_SYNCING && p->read_to < pin) {
-            pin = p->read_to;
+        if (p->phase == PEER_SYNCING && p->catchup.read_to < pin) {
+            pin = p->catchup.read_to;
         }
     }
     history_pin(l->history, pin);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "zab/acts.h"
+#include "zab/catchup.h"
 #include "zab/epoch.h"
 #include "zab/leader.h"
 #include "zab/proposals.h"
@@ -33,12 +34,8 @@ struct peer {
     int64_t sid;
     enum peer_phase phase;
     bool observer;
-    int64_t last_zxid;    // as it said
+    struct catchup catchup;
     int64_t acked;        // the last proposal it acknowledged; 0: none
-    bool fresh;           // a new snapshot was asked for
-    uint64_t asked;       // tag of its last question to the disk; answers to others are late ones
-    int64_t read_to;      // the log is being read for it up to here, or further
-    int64_t sent;         // everything up to it is queued
     int64_t commit_sent;  // and the COMMITs up to this one
     struct mono deadline; // its next packet
     struct mono since[2]; // oldest and newest proposal without ACK: since when

@@ -18,10 +18,10 @@ static void check_peer(const struct leader *l, const struct peer *p)
         must(l->epoch.phase != EPOCH_OPEN);
     }
     if (p->phase == PEER_SYNCING) {
-        must(p->sent <= l->proposals.committed || p->sent == p->last_zxid);
+        must(p->catchup.sent <= l->proposals.committed || p->catchup.sent == p->catchup.last_zxid);
     }
     if (p->phase >= PEER_OFFERED && !p->observer && l->proposals.n) {
-        must(p->sent == l->proposals.last_proposed);
+        must(p->catchup.sent == l->proposals.last_proposed);
     }
     if (p->phase == PEER_LIVE) {
         must(l->phase == LEADER_BROADCAST);
