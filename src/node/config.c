@@ -632,16 +632,34 @@ enum err config_finish(struct config *c, struct buf *warnings, struct buf *why)
 
 // ---- to text
 
-void config_fmt_conf(const struct config *c, int64_t data_bytes, int64_t log_bytes, struct buf *b)
+static void fmt_member(const struct config *c, const struct config_now *now, struct buf *b)
 {
-    buf_fmt(b, "clientPort=%" PRId64 "\nsecureClientPort=-1\n", c->client_port);
-    buf_fmt(b, "dataDir=%s/version-2\ndataDirSize=%" PRId64 "\n", c->data_dir, data_bytes);
-    buf_fmt(b, "dataLogDir=%s/version-2\ndataLogSize=%" PRId64 "\n", c->data_log_dir, log_bytes);
+    const struct member *self = members_find(now->members, now->sid);
+    buf_fmt(b, "initLimit=%" PRId64 "\nsyncLimit=%" PRId64 "\nelectionAlg=3\n", c->init_limit,
+            c->sync_limit);
+    if (self) {
+        buf_fmt(b, "electionPort=%u\nquorumPort=%u\n", self->addrs[0].election_port,
+                self->addrs[0].quorum_port);
+    }
+    buf_fmt(b, "peerType=%d\nmembership: \n", self && self->observer);
+    members_fmt(b, now->members, MEMBERS_WIRE);
+    buf_fmt(b, "\n");
+}
+
+void config_fmt_conf(const struct config *c, const struct config_now *now, struct buf *b)
+{
+    buf_fmt(b, "clientPort=%" PRId64 "\nsecureClientPort=-1\n", now->client_port);
+    buf_fmt(b, "dataDir=%s/version-2\ndataDirSize=%" PRId64 "\n", c->data_dir, now->data_bytes);
+    buf_fmt(b, "dataLogDir=%s/version-2\ndataLogSize=%" PRId64 "\n", c->data_log_dir,
+            now->log_bytes);
     buf_fmt(b, "tickTime=%" PRId64 "\nmaxClientCnxns=%" PRId64 "\n", c->tick_ms,
             c->client_cnxns_max);
     buf_fmt(b, "minSessionTimeout=%" PRId64 "\nmaxSessionTimeout=%" PRId64 "\n", c->session_min_ms,
             c->session_max_ms);
-    buf_fmt(b, "clientPortListenBacklog=%" PRId64 "\nserverId=0\n", c->backlog);
+    buf_fmt(b, "clientPortListenBacklog=%" PRId64 "\nserverId=%" PRId64 "\n", c->backlog, now->sid);
+    if (now->members) {
+        fmt_member(c, now, b);
+    }
 }
 
 static void fmt_default(const struct row *r, struct buf *b)

@@ -65,7 +65,13 @@ must_check enum err config_finish(struct config *c, struct buf *warnings, struct
 // standaloneEnabled. ERR_INVALID: `why` says what is wrong.
 must_check enum err config_check_members(const struct config *c, const struct members *m,
                                          bool *ensemble, struct buf *warnings, struct buf *why);
-// What `conf` prints for a standalone server; the two sizes are of the files in the two folders.
-void config_fmt_conf(const struct config *c, int64_t data_bytes, int64_t log_bytes, struct buf *b);
+// What `conf` prints, beside the settings.
+struct config_now {
+    int64_t client_port;
+    int64_t data_bytes, log_bytes; // of the files in the two folders
+    int64_t sid;                   // 0: standalone
+    const struct members *members; // committed; NULL: standalone
+};
+void config_fmt_conf(const struct config *c, const struct config_now *now, struct buf *b);
 void config_fmt_help(
     struct buf *b); // every key with default and help, for --help=keys and the docs

@@ -128,7 +128,12 @@ struct serve_facts *status_facts(struct node *n)
     n->facts.uptime_ms = mono_diff_ms(n->env->now, n->started);
     disk_sizes(n->disk, &n->facts.data_dir_size, &n->facts.log_dir_size);
     buf_clear(&n->conf_text);
-    config_fmt_conf(n->cfg, n->facts.data_dir_size, n->facts.log_dir_size, &n->conf_text);
+    struct config_now now = {.client_port = n->ens ? n->asked_addr.port : n->cfg->client_port,
+                             .data_bytes = n->facts.data_dir_size,
+                             .log_bytes = n->facts.log_dir_size,
+                             .sid = n->ens ? n->ens->sid : 0,
+                             .members = n->ens ? n->ens->committed : NULL};
+    config_fmt_conf(n->cfg, &now, &n->conf_text);
     buf_put_u8(&n->conf_text, 0);
     n->facts.conf_text = (const char *)n->conf_text.p;
     disk_facts(&s, &n->facts);

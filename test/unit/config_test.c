@@ -15,6 +15,7 @@
 #include "base/properties.h"
 #include "limits.h"
 #include "node/config.h"
+#include "wire/members.h"
 
 struct world {
     struct config c;
@@ -168,7 +169,18 @@ static void test_wrong_values(void **state)
     refuses("autopurge.purgeInterval", "1w",
             "autopurge.purgeInterval=1w: must be a whole number of hours, or one with ms, s, m, h "
             "or d behind it");
-    refuses("initLimit", "x", "initLimit=x: must be a whole number from -1 to 2147483647");
+    refuses("nio.numWorkerThreads", "x",
+            "nio.numWorkerThreads=x: must be a whole number from -1 to 2147483647");
+    refuses("electionAlg", "1", "electionAlg=1: must be a whole number from 3 to 3");
+    refuses("snapshotSizeFactor", "0x1",
+            "snapshotSizeFactor=0x1: must be a number from -1000000 to 1000000, like 0.5");
+    refuses("snapshotSizeFactor", "nan",
+            "snapshotSizeFactor=nan: must be a number from -1000000 to 1000000, like 0.5");
+    refuses("snapshotSizeFactor", "1e999",
+            "snapshotSizeFactor=1e999: must be a number from -1000000 to 1000000, like 0.5");
+    refuses("snapshotSizeFactor", "",
+            "snapshotSizeFactor=: must be a number from -1000000 to 1000000, like 0.5");
+    refuses("peerType", "leader", "peerType=leader: must be one of participant, observer");
     buf_clear(&w.why);
     assert_int_equal(parse("\n\ndataDir=/d\nmaxClientCnxns = 1.5\n"), ERR_INVALID);
     assert_string_equal(text_of(&w.why), "zoo.cfg:4: maxClientCnxns=1.5: must be a whole number "
@@ -260,14 +272,6 @@ static void test_across(void **state)
     (void)state;
     finish_says("tickTime=2000\n", ERR_INVALID,
                 "dataDir is not set: it names the folder the data is kept in", "");
-    finish_says("dataDir=/d\nserver.1=a:1:2\nserver.2=b:1:2\ngroup.1=1:2\nweight.1=1\n",
-                ERR_UNSUPPORTED,
-                "2 server.N lines: ensembles are not supported by this version; remove the "
-                "server.N, group.N and weight.N lines to run a standalone server",
-                "");
-    finish_says("dataDir=/d\nserver.1=a:1:2\n", ERR_OK, "",
-                "a single server.N line makes no ensemble and is ignored; this is a standalone "
-                "server\n");
     finish_says("dataDir=/d\nminSessionTimeout=70000\n", ERR_INVALID,
                 "minSessionTimeout=70000 is larger than maxSessionTimeout=60000 (20 ticks of "
                 "tickTime=3000 if not set); change one of them",
@@ -288,6 +292,108 @@ static void test_across(void **state)
                 "");
 }
 
+#define LIMITS "dataDir=/d\ninitLimit=10\nsyncLimit=5\n"
+
+static void test_ensemble_lines(void **state)
+{
+    (void)state;
+    finish_says(LIMITS "server.3=c:1:2:observer\nserver.1=a:1:2\nserver.2=b:1:2;2181\n"
+                       "server.4=d:1:2\n",
+                ERR_OK, "", "");
+    assert_int_equal(w.c.servers->n, 4);
+    assert_int_equal(w.c.servers->voters_n, 3);
+    assert_int_equal(w.c.servers->version, 0);
+    assert_null(w.c.single);
+    assert_int_equal(w.c.init_limit, 10);
+    assert_int_equal(w.c.hello_ms, 15000); // syncLimit ticks
+    // A line given again counts as given last; a group makes it hierarchical.
+    finish_says(LIMITS "server.1=a:1:2\nserver.2=b:1:2\nserver.3=x:1:2\nserver.3=c:1:2\n"
+                       "group.1=1:2:3\nweight.3=2\n",
+                ERR_OK, "", "");
+    assert_true(w.c.servers->hierarchical);
+    assert_true(slice_eq_str(members_find(w.c.servers, 3)->addrs[0].host, "c"));
+    finish_says("dataDir=/d\nclientPort=2182\nserver.1=a:1:2;2181\n", ERR_OK, "",
+                "a single server.N line makes no ensemble; this is a standalone server "
+                "(standaloneEnabled=false makes it an ensemble of one)\n");
+    assert_null(w.c.servers);
+    assert_int_equal(w.c.single->servers[0].client.port, 2181);
+    finish_says(LIMITS "standaloneEnabled=false\nserver.1=a:1:2\n", ERR_OK, "",
+                "with one server no failure is survived; three are needed\n");
+    assert_int_equal(w.c.servers->n, 1);
+}
+
+static void test_ensemble_warnings(void **state)
+{
+    (void)state;
+    finish_says(LIMITS "server.1=a:1:2\nserver.2=b:1:2\n", ERR_OK, "",
+                "with two servers the loss of either stops the ensemble; three are needed to "
+                "survive one\n");
+    finish_says(LIMITS "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\nserver.4=d:1:2|e:1:2\n",
+                ERR_OK, "",
+                "4 participants survive no more failures than 3; an odd number is better\n"
+                "server.4 has several addresses; Apache's servers take that only with "
+                "multiAddress.enabled=true\n");
+    finish_says("dataDir=/d\ncommitLogCount=20\nsnapshotSizeFactor=1.5\n", ERR_OK, "",
+                "commitLogCount=20: taken as 500, the least\n"
+                "snapshotSizeFactor=1.5: taken as 0.33, as it is larger than 1\n");
+    assert_int_equal(w.c.commit_log_count, 500);
+    assert_true(w.c.snapshot_size_factor > 0.32 && w.c.snapshot_size_factor < 0.34);
+    finish_says("dataDir=/d\nsnapshotSizeFactor=-1\n", ERR_OK, "", "");
+    assert_true(w.c.snapshot_size_factor < -0.99);
+}
+
+static void line_refused(const char *line, const char *why)
+{
+    config_fini(&w.c);
+    config_init(&w.c);
+    buf_clear(&w.why);
+    assert_int_equal(parse(line), ERR_INVALID);
+    assert_string_equal(text_of(&w.why), why);
+}
+
+static void test_ensemble_refused(void **state)
+{
+    (void)state;
+    line_refused("a=b\nserver.1=host\n",
+                 "zoo.cfg:2: server.1=host: must be server.N=host:quorumPort:electionPort, then "
+                 ":participant or :observer, then ;clientPort or ;host:clientPort");
+    line_refused("server.x=a:1:2\n",
+                 "zoo.cfg:1: server.x=a:1:2: must be server.N=host:quorumPort:electionPort, then "
+                 ":participant or :observer, then ;clientPort or ;host:clientPort");
+    line_refused("group.1=1:1\n", "zoo.cfg:1: group.1=1:1: must be group.N= server numbers with "
+                                  ": between, each in one group only");
+    line_refused("weight.1=-1\n", "zoo.cfg:1: weight.1=-1: must be weight.N= a whole number that "
+                                  "is not negative");
+    finish_says("dataDir=/d\nsyncLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\n", ERR_INVALID,
+                "initLimit is not set: an ensemble needs it (a number of ticks)", "");
+    finish_says("dataDir=/d\ninitLimit=5\nserver.1=a:1:2\nserver.2=b:1:2\n", ERR_INVALID,
+                "syncLimit is not set: an ensemble needs it (a number of ticks)", "");
+    finish_says("dataDir=/d\ninitLimit=5000000\nserver.1=a:1:2\nserver.2=b:1:2\n", ERR_INVALID,
+                "initLimit=5000000: too long, with tickTime=3000 at most 715827", "");
+    finish_says(LIMITS "server.1=a:1:2:observer\n", ERR_INVALID,
+                "the server.N lines name no participant: observers alone are no ensemble", "");
+    finish_says(LIMITS "server.1=a:1:2\nserver.2=b:1:2:observer\n", ERR_INVALID,
+                "one participant with observers needs standaloneEnabled=false", "");
+    finish_says(LIMITS "server.1=a:1:2\nserver.2=b:1:2\ngroup.1=1\n", ERR_INVALID,
+                "group.N and weight.N lines: each participant must be in a group, each server of "
+                "a group must be a participant or have a weight",
+                "");
+    finish_says(LIMITS "standaloneEnabled=false\n", ERR_INVALID,
+                "standaloneEnabled=false without server.N lines: at least one must say who this "
+                "server is",
+                "");
+    finish_says(LIMITS "server.1=a:1:2\ndynamicConfigFile=/z.dynamic\n", ERR_INVALID,
+                "server.N, group.N and weight.N lines and dynamicConfigFile=/z.dynamic: they must "
+                "all be in that file",
+                "");
+    finish_says("dataDir=/d\nsslQuorum=true\n", ERR_UNSUPPORTED,
+                "sslQuorum needs TLS, which this version does not support yet; remove it", "");
+    finish_says("dataDir=/d\nquorum.auth.enableSasl=true\n", ERR_UNSUPPORTED,
+                "quorum.auth.enableSasl needs SASL, which this version does not support yet; "
+                "remove it",
+                "");
+}
+
 static void test_later(void **state)
 {
     (void)state;
@@ -297,11 +403,11 @@ static void test_later(void **state)
                 "DefaultMetricsProvider\nlocalSessionsEnabled=no\n",
                 ERR_OK, "", "");
     finish_says("dataDir=/d\nadmin.enableServer=true\nsecureClientPort=2281\n"
-                "ssl.keyStore.location=/k\nssl.keyStore.location=/l\nreconfigEnabled=true\n"
+                "ssl.keyStore.location=/k\nssl.keyStore.location=/l\nobserverMasterPort=2191\n"
                 "authProvider.1=x\n",
                 ERR_OK, "",
                 "not supported yet, ignored: admin.enableServer (admin server), secureClientPort "
-                "(TLS), ssl.keyStore.location (TLS), reconfigEnabled (reconfiguration), "
+                "(TLS), ssl.keyStore.location (TLS), observerMasterPort (observers of observers), "
                 "authProvider.1 (further authentication providers)\n");
 }
 
@@ -311,7 +417,9 @@ static void test_conf(void **state)
     assert_int_equal(parse("dataDir=/d\ndataLogDir=/l\ntickTime=2000\n"), ERR_OK);
     assert_int_equal(finish(), ERR_OK);
     struct buf b = {0};
-    config_fmt_conf(&w.c, 458, 67108880, &b);
+    struct config_now now = {
+        .client_port = w.c.client_port, .data_bytes = 458, .log_bytes = 67108880};
+    config_fmt_conf(&w.c, &now, &b);
     assert_string_equal(text_of(&b), "clientPort=2181\nsecureClientPort=-1\ndataDir=/d/version-2\n"
                                      "dataDirSize=458\ndataLogDir=/l/version-2\n"
                                      "dataLogSize=67108880\ntickTime=2000\nmaxClientCnxns=60\n"
@@ -369,10 +477,21 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_sample_file),  CASE(test_properties_rules), CASE(test_long_line_and_file),
-        CASE(test_wrong_values), CASE(test_unknown_keys),     CASE(test_prefix_and_override),
-        CASE(test_purge),        CASE(test_across),           CASE(test_later),
-        CASE(test_conf),         CASE(test_every_key),        CASE(test_manual),
+        CASE(test_sample_file),
+        CASE(test_properties_rules),
+        CASE(test_long_line_and_file),
+        CASE(test_wrong_values),
+        CASE(test_unknown_keys),
+        CASE(test_prefix_and_override),
+        CASE(test_purge),
+        CASE(test_across),
+        CASE(test_later),
+        CASE(test_conf),
+        CASE(test_every_key),
+        CASE(test_manual),
+        CASE(test_ensemble_lines),
+        CASE(test_ensemble_warnings),
+        CASE(test_ensemble_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
