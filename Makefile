@@ -141,8 +141,8 @@ $(BUILD)/.deps: tools/setup.sh
 
 # ---- targets ------------------------------------------------------------------------------------
 
-.PHONY: all run test gates unit golden trace fuzz-replay sim-seeds e2e bench sim fuzz tidy format \
-        install uninstall clean help san test-bins fuzz-bins pure-archives
+.PHONY: all run run-ensemble test gates unit golden trace fuzz-replay sim-seeds e2e bench sim fuzz \
+        tidy format install uninstall clean help san test-bins fuzz-bins pure-archives
 
 all: $(call programs,) ## build everything that is shipped (build/reeved and its company)
 
@@ -150,6 +150,11 @@ run: ## install what is missing, build, and serve on 127.0.0.1:2181 (PORT=, DATA
 	@tools/setup.sh build
 	@$(MAKE) --no-print-directory all
 	@exec $(BUILD)/reeved --client-port $(PORT) --data-dir $(DATA)
+
+run-ensemble: ## the same, but three servers that are one service (PORT= of the first, DATA=./data)
+	@tools/setup.sh build
+	@$(MAKE) --no-print-directory all
+	@exec $(PYTHON) tools/ensemble --reeved $(BUILD)/reeved --port $(PORT) --data $(DATA)/ensemble
 
 san: $(call programs,san/) ## the programs with AddressSanitizer and UBSan, in build/san
 test-bins: $(TEST_BINS)
