@@ -187,6 +187,7 @@ struct fake_env *fake_env_new(uint64_t seed)
                               .lock = lock,
                               .free_space = free_space,
                               .clock = clock_now};
+    fake_net_init(&f->net, &f->ops);
     f->env = (struct env){.ops = &f->ops,
                           .log = {write_log, f, LOG_DEBUG},
                           .seed = seed,
@@ -211,6 +212,7 @@ void fake_env_free(struct fake_env **fp)
     drop_locks(f);
     crashdisk_free(&f->disk);
     buf_fini(&f->log);
+    fake_net_fini(&f->net);
     mem_free(f);
 }
 

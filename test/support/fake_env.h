@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An env for tests of what works on files: the simulator's crash disk below, jobs that run when the
-// test says so, a clock it sets, and one planted fault at a time. No network.
+// test says so, a clock it sets, one planted fault at a time, and the network of fake_net.h.
 #pragma once
 
 #include "env.h"
 #include "sim/crashdisk.h"
+#include "test/support/fake_net.h"
 
 struct fake_env {
     struct env env;
@@ -27,6 +28,7 @@ struct fake_env {
     char *locks[4];
     size_t locks_n;
     struct buf log; // everything logged
+    struct fake_net net;
 };
 
 struct fake_env *fake_env_new(uint64_t seed);
