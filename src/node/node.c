@@ -113,7 +113,8 @@ static void continue_stop(struct node *n)
 {
     bool late = n->env->now.ns >= n->stop_at.ns;
     leave_when_done(n);
-    if (disk_idle(n->disk) && (n->conns == 0 || late)) {
+    bool written = disk_idle(n->disk) && (!n->ens || dynconfig_is_idle(n->ens->dyn));
+    if (written && (n->conns == 0 || late)) {
         log_info(&n->env->log, "stopped at zxid 0x%" PRIx64, (uint64_t)tree_zxid(n->tree));
         n->state = NODE_STOPPED;
     } else if (late && mono_diff_ms(n->env->now, n->stop_at) > STOP_DEADLINE_MS) {
