@@ -74,13 +74,16 @@ static void listen_for_learners(struct node *n)
     }
 }
 
+// Or, as an observer, who stands in for it.
 static void dial_leader(struct node *n)
 {
     struct ensemble *e = n->ens;
     struct env_target to[MEMBERS_ADDRS_MAX];
-    const struct member *m = members_find(e->committed, e->leader);
+    e->master = e->leader;
+    bool stands_in = observers_next_master(n, &e->master);
+    const struct member *m = members_find(e->committed, e->master);
     if (!m) {
-        m = members_find(ensemble_last_seen(n), e->leader);
+        m = members_find(ensemble_last_seen(n), e->master);
     }
     e->dial_again = (struct mono){0};
     int64_t left_ms = mono_diff_ms(e->dial_until, n->env->now);
@@ -89,7 +92,12 @@ static void dial_leader(struct node *n)
         return;
     }
     for (size_t i = 0; i < m->addrs_n; i++) {
-        to[i] = (struct env_target){m->addrs[i].host, m->addrs[i].quorum_port};
+        uint16_t port =
+            stands_in ? (uint16_t)n->cfg->observer_master_port : m->addrs[i].quorum_port;
+        to[i] = (struct env_target){m->addrs[i].host, port};
+    }
+    if (stands_in && left_ms > n->cfg->dial_ms) {
+        left_ms = n->cfg->dial_ms; // there are others to try
     }
     e->dial = DIAL_QUORUM | ++e->dials;
     n->env->ops->dial(n->env, e->dial, to, m->addrs_n,
@@ -290,6 +298,7 @@ void ensemble_end_role(struct node *n, const char *why)
         n->env->ops->unlisten(n->env, e->listener);
         e->listening = false;
     }
+    observers_end(n);
     for (struct peer_conn *c = e->peers.first; c; c = c->next) {
         feed_end(n, c);
         peers_close(&e->peers, c);
@@ -332,7 +341,8 @@ static bool txn_is_good(struct node *n, struct slice bytes, int64_t zxid)
 }
 
 // The data of a packet, as far as the role wants to know it. False: it breaks its form.
-static bool read_packet(struct node *n, const struct qpacket *k, struct zab_packet *z)
+static bool read_packet(struct node *n, const struct peer_conn *c, const struct qpacket *k,
+                        struct zab_packet *z)
 {
     struct ack_epoch promise;
     struct activation activation;
@@ -372,7 +382,7 @@ static bool read_packet(struct node *n, const struct qpacket *k, struct zab_pack
     default:
         return true;
     }
-    if (!n->learner || !txn_is_good(n, txn, k->zxid)) {
+    if (!n->learner || c->observer || !txn_is_good(n, txn, k->zxid)) {
         return false;
     }
     z->txn = blob_new(txn);
@@ -394,12 +404,15 @@ static bool introduce(struct node *n, struct peer_conn *c, const struct qpacket 
         }
     }
     struct peer_conn *old = peers_of_sid(&e->peers, sid);
+    if (old && old->observer != c->observer) {
+        return false; // it says that it is the leader here
+    }
     if (old) {
         ensemble_drop(n, old, "it has a new connection");
     }
     c->sid = sid;
     c->deadline = (struct mono){INT64_MAX};
-    role_step(n, (struct role_event){.type = ROLE_IN_PEER_UP, .sid = sid});
+    ensemble_peer_step(n, c, (struct role_event){.type = ROLE_IN_PEER_UP, .sid = sid});
     return true;
 }
 
@@ -409,10 +422,11 @@ static const char *on_packet(struct node *n, struct peer_conn *c, const struct q
         return "it did not say who it is";
     }
     struct zab_packet z;
-    if (!read_packet(n, k, &z)) {
+    if (!read_packet(n, c, k, &z)) {
         return "a packet breaks its form";
     }
-    role_step(n, (struct role_event){.type = ROLE_IN_PACKET, .sid = c->sid, .packet = &z});
+    ensemble_peer_step(n, c,
+                       (struct role_event){.type = ROLE_IN_PACKET, .sid = c->sid, .packet = &z});
     if (z.txn) {
         blob_unref(&z.txn);
     }
@@ -463,7 +477,7 @@ static void read_packets(struct node *n, struct peer_conn *c)
     struct ensemble *e = n->ens;
     struct arena ids = {0};
     while (!c->closing && !n->over) {
-        if (n->learner && e->taking && !take_snapshot(n, c)) {
+        if (n->learner && !c->observer && e->taking && !take_snapshot(n, c)) {
             break;
         }
         struct qpacket k;
@@ -482,6 +496,15 @@ static void read_packets(struct node *n, struct peer_conn *c)
 
 // ---- connections --------------------------------------------------------------------------------
 
+void ensemble_peer_step(struct node *n, const struct peer_conn *c, struct role_event ev)
+{
+    if (c->observer) {
+        observers_step(n, ev);
+    } else {
+        role_step(n, ev);
+    }
+}
+
 void ensemble_drop(struct node *n, struct peer_conn *c, const char *why)
 {
     if (c->closing) {
@@ -493,7 +516,7 @@ void ensemble_drop(struct node *n, struct peer_conn *c, const char *why)
     peers_close(&n->ens->peers, c);
     if (c->sid != PEER_UNKNOWN && !c->told) {
         c->told = true;
-        role_step(n, (struct role_event){.type = ROLE_IN_PEER_DOWN, .sid = c->sid});
+        ensemble_peer_step(n, c, (struct role_event){.type = ROLE_IN_PEER_DOWN, .sid = c->sid});
     }
 }
 
@@ -502,13 +525,15 @@ static void on_accept(struct node *n, const struct env_event *ev)
     struct ensemble *e = n->ens;
     struct peer_conn *c = peers_add(&e->peers, ev->conn, PEER_UNKNOWN);
     c->addr = ev->accept.peer;
+    c->observer = observers_listens(n, ev->accept.listener);
     c->deadline = mono_add_ms(n->env->now, n->cfg->init_limit * n->cfg->tick_ms);
     node_set_conn_kind(n, ev->conn, CONN_KIND_QUORUM);
     size_t unknown = 0;
     for (const struct peer_conn *x = e->peers.first; x; x = x->next) {
         unknown += x->sid == PEER_UNKNOWN;
     }
-    if (!n->leader || n->over || unknown > UNKNOWN_PEERS_MAX) {
+    bool served = c->observer ? n->obsmaster != NULL : n->leader != NULL;
+    if (!served || n->over || unknown > UNKNOWN_PEERS_MAX) {
         ensemble_drop(n, c, "it cannot be served");
     }
 }
@@ -530,13 +555,12 @@ static void on_dialed(struct node *n, const struct env_event *ev)
 
 static void on_closed(struct node *n, struct peer_conn *c)
 {
-    bool news = !c->told && c->sid != PEER_UNKNOWN;
-    int64_t sid = c->sid;
+    struct peer_conn was = *c;
     feed_end(n, c);
     node_set_conn_kind(n, c->conn, CONN_KIND_NONE);
     peers_del(&n->ens->peers, c);
-    if (news) {
-        role_step(n, (struct role_event){.type = ROLE_IN_PEER_DOWN, .sid = sid});
+    if (!was.told && was.sid != PEER_UNKNOWN) {
+        ensemble_peer_step(n, &was, (struct role_event){.type = ROLE_IN_PEER_DOWN, .sid = was.sid});
     }
 }
 
@@ -594,7 +618,8 @@ void ensemble_on_env(struct node *n, const struct env_event *ev)
         } else if (ev->dialed.dial == e->dial) {
             on_dial_failed(n, ev->dialed.why);
         }
-    } else if (ev->type == ENV_ACCEPT && e->listening && ev->accept.listener == e->listener) {
+    } else if (ev->type == ENV_ACCEPT && ((e->listening && ev->accept.listener == e->listener) ||
+                                          observers_listens(n, ev->accept.listener))) {
         on_accept(n, ev);
     } else if (ev->type == ENV_ACCEPT && !elect_listens(e->elect, ev->accept.listener)) {
         n->env->ops->close(n->env, ev->conn); // its listener is closed by now

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a leader gives a learner from its disk: first what there is to give (OFFER, for the plan),
-// then a snapshot file as a stream, then the log behind it. One thing at a time per learner, a part
-// at a time, and the next part only when the connection has taken the one before: a slow learner
-// costs its own time and no memory. While a snapshot streams, packets to that learner wait in
-// `held`; they go out behind its signature.
+// What a leader, or an observer master, gives a learner from its disk: first what there is to give
+// (OFFER, for the plan), then a snapshot file as a stream, then the log behind it. One thing at a
+// time per learner, a part at a time, and the next part only when the connection has taken the one
+// before: a slow learner costs its own time and no memory. While a snapshot streams, packets to
+// that learner wait in `held`; they go out behind its signature.
 #include <inttypes.h>
 
 #include "base/mem.h"
@@ -29,10 +29,21 @@ static void set_deadline(struct node *n, struct peer_conn *c)
     c->deadline = mono_add_ms(n->env->now, n->cfg->init_limit * n->cfg->tick_ms);
 }
 
+static int64_t committed(const struct node *n)
+{
+    return n->leader ? leader_committed(n->leader) : learner_committed(n->learner);
+}
+
+// Whether anybody may be given something here now: a leader, or an observer master.
+static bool gives(const struct node *n)
+{
+    return (n->leader || n->obsmaster) && !n->over;
+}
+
 static void offer(struct node *n, struct peer_conn *c)
 {
     c->feed.fresh = false;
-    disk_offer(n->disk, c->feed.tag, c->feed.after, leader_committed(n->leader));
+    disk_offer(n->disk, c->feed.tag, c->feed.after, committed(n));
 }
 
 // fresh: what is on the disk will not do. A snapshot is written first, if it may be.
@@ -55,7 +66,7 @@ void feed_offer(struct node *n, int64_t sid, uint64_t role_tag, int64_t after, b
 void feed_on_snapped(struct node *n)
 {
     for (struct peer_conn *c = n->ens ? n->ens->peers.first : NULL; c; c = c->next) {
-        if (c->feed.kind == FEED_OFFER && c->feed.fresh && !c->closing && n->leader) {
+        if (c->feed.kind == FEED_OFFER && c->feed.fresh && !c->closing && gives(n)) {
             offer(n, c);
         }
     }
@@ -97,7 +108,7 @@ void feed_history(struct node *n, int64_t sid, uint64_t role_tag, int64_t after)
     }
     must(begin(n, sid, FEED_HISTORY, &c));
     c->feed.role_tag = role_tag;
-    disk_history_begin(n->disk, c->feed.tag, after, leader_committed(n->leader));
+    disk_history_begin(n->disk, c->feed.tag, after, committed(n));
 }
 
 void feed_end(struct node *n, struct peer_conn *c)
@@ -150,7 +161,7 @@ static void on_offer(struct node *n, struct peer_conn *c, const struct disk_answ
                                 .snapshot_bytes = a->snapshot_bytes,
                                 .snapshot_zxid = a->snapshot_zxid};
     feed_end(n, c);
-    role_step(n, ev);
+    ensemble_peer_step(n, c, ev);
     mem_free(runs);
 }
 
@@ -167,7 +178,7 @@ static void on_history(struct node *n, struct peer_conn *c, const struct disk_an
     if (!a->entries_n) {
         feed_end(n, c); // the role may ask for more at once
     }
-    role_step(n, ev);
+    ensemble_peer_step(n, c, ev);
     mem_free(entries);
     c = peers_of_feed(&n->ens->peers, tag); // it may have been dropped
     if (c && !c->closing && a->entries_n) {
@@ -205,7 +216,7 @@ static void on_stream(struct node *n, struct peer_conn *c, const struct disk_ans
 void feed_on_disk(struct node *n, const struct disk_event *ev)
 {
     struct peer_conn *c = peers_of_feed(&n->ens->peers, ev->answer->tag);
-    if (!c || c->closing || !n->leader || n->over) {
+    if (!c || c->closing || !gives(n)) {
         return;
     }
     switch ((int)ev->type) {

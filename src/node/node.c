@@ -46,6 +46,7 @@ static void tick(struct node *n)
 {
     n->next_tick = mono_add_ms(n->env->now, n->tick_ms);
     role_step(n, (struct role_event){.type = ROLE_IN_TICK});
+    observers_step(n, (struct role_event){.type = ROLE_IN_TICK});
     request_expire_sessions(n);
     request_reap(n);
     serve_on_tick(n->serve, n->env->now, n->env->wall);
@@ -381,6 +382,7 @@ void node_free(struct node **node)
     expiry_free(&n->expiry);
     leader_free(&n->leader);
     learner_free(&n->learner);
+    obsmaster_free(&n->obsmaster);
     ensemble_close(n);
     role_forget_open(n);
     history_fini(&n->history);
@@ -423,6 +425,10 @@ void node_check(const struct node *n)
     }
     if (n->learner) {
         learner_check(n->learner);
+    }
+    must(!n->obsmaster || n->learner);
+    if (n->obsmaster) {
+        obsmaster_check(n->obsmaster);
     }
     if (n->ens) {
         elect_check(n->ens->elect);

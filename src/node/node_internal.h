@@ -7,6 +7,7 @@
 //   ensemble.c  from an election to a role and back; who is connected; packets in
 //   elect.c     the election port           peers.c  connections of the quorum port, packets out
 //   feed.c      history and snapshots from the disk to a learner
+//   observers.c observers that come to a follower instead of the leader, and how they find it
 //   request.c   what clients and learners ask: proposed, forwarded, answered
 //   reconfig.c  changes of the membership    dynconfig.c  its files
 //   reaper.c    containers and TTL nodes     settings.c, config.c  what the operator says
@@ -41,6 +42,7 @@
 #include "tree/prep.h"
 #include "zab/leader.h"
 #include "zab/learner.h"
+#include "zab/obsmaster.h"
 
 enum node_state { NODE_RUNNING, NODE_STOPPING, NODE_STOPPED };
 
@@ -63,8 +65,15 @@ struct answer {
     int32_t cxid, op;
 };
 
+// A sync that the leader was asked for: of an own client (tag), or of an observer below.
+struct asked_sync {
+    int64_t sid; // this server's, an observer's; PEER_UNKNOWN: of one that has gone
+    uint64_t tag;
+};
+
 // A client's renewal that the leader is asked about.
 struct renewal {
+    int64_t sid; // as above
     int64_t session;
     uint64_t tag;
 };
@@ -113,12 +122,19 @@ struct ensemble {
     bool installing;        // and both were there
     bool reload, reloading; // the tree is ahead of a log that was full: it is read again
     int64_t reload_to;
-    bool wants_snapshot; // a TRUNC could not be done
-    uint64_t *syncs;     // tags of syncs that the leader has not answered, oldest first
+    bool wants_snapshot;      // a TRUNC could not be done
+    struct asked_sync *syncs; // that the leader has not answered, oldest first
     size_t syncs_n, syncs_cap;
     struct renewal *renewals;
     size_t renewals_n, renewals_cap;
     struct buf touched; // data of the next PING's answer
+
+    // Observer masters: voters to dial, in random order, from masters_at on; the one of now.
+    int64_t masters[MEMBERS_VOTERS_MAX];
+    size_t masters_n, masters_at;
+    int64_t master; // of an observer: sid it has its connection to, the leader's or another one
+    uint32_t observers_listener;
+    bool observers_listening;
 
     // As leader.
     uint32_t listener;
@@ -145,6 +161,7 @@ struct node {
     enum run run;
     struct leader *leader; // at most one of the two
     struct learner *learner;
+    struct obsmaster *obsmaster; // beside a learner that serves, if observers may come here
     const char *over; // the role has stepped down: why; it is taken apart at the end of the step
     bool submitting;  // serve's submits are being read: it must not be entered
     bool serving;     // the role serves
@@ -202,6 +219,7 @@ void role_begin_alone(struct node *n);
 void role_begin(struct node *n, enum run run, int64_t leader);
 void role_step(struct node *n, struct role_event ev); // ev.now is filled in
 void role_end_if_over(struct node *n);
+void role_act_on_peers(struct node *n, const struct role_action *a);
 void role_on_disk(struct node *n, const struct disk_event *ev);
 // Everything in the log is durable and applied; false: not yet.
 bool role_is_settled(struct node *n);
@@ -229,6 +247,18 @@ void ensemble_send(struct node *n, int64_t sid, const struct zab_packet *k);
 void ensemble_drop(struct node *n, struct peer_conn *c, const char *why);
 void ensemble_flush(struct node *n); // packets leave
 const struct members *ensemble_last_seen(const struct node *n);
+// An event of this connection, to the core it belongs to.
+void ensemble_peer_step(struct node *n, const struct peer_conn *c, struct role_event ev);
+
+// observers.c: the observer master of this server, if it has one
+void observers_begin(struct node *n); // the follower serves
+void observers_end(struct node *n);
+void observers_step(struct node *n, struct role_event ev);
+void observers_committed(struct node *n, const struct role_action *commit,
+                         const struct role_action *activation); // NULL: it is none
+bool observers_listens(const struct node *n, uint32_t listener);
+// The voter that this observer is to dial next; false: the leader.
+bool observers_next_master(struct node *n, int64_t *sid);
 
 // feed.c
 void feed_offer(struct node *n, int64_t sid, uint64_t role_tag, int64_t after, bool fresh);
@@ -246,6 +276,9 @@ void request_answer_sync(struct node *n, uint64_t tag);
 void request_answer_later(struct node *n, struct answer a);
 void request_refuse_later(struct node *n, int64_t session, int32_t cxid, int32_t op);
 void request_of_learner(struct node *n, int64_t sid, const struct zab_packet *k);
+void request_of_observer(struct node *n, int64_t sid, const struct zab_packet *k);
+void request_touched_below(struct node *n, struct slice touches);
+void request_forget_observer(struct node *n, int64_t sid); // it has gone
 void request_touched(struct node *n, struct slice touches);
 void request_answer_ping(struct node *n, int64_t zxid);
 void request_synced(struct node *n, uint64_t tag); // learner: its oldest sync

@@ -37,6 +37,7 @@ struct peer_conn {
     int64_t sid;
     struct net_addr addr;
     bool closing, paused;
+    bool observer;        // it came in on observerMasterPort
     bool told;            // the role knows that it is gone
     struct mono deadline; // unknown ones must have said who they are; streams must have moved
     struct buf in;        // not yet read

@@ -240,7 +240,7 @@ static void ask_to_renew(struct node *n, const struct submit *s)
 {
     struct ensemble *e = n->ens;
     mem_grow((void **)&e->renewals, &e->renewals_cap, e->renewals_n + 1, sizeof(*e->renewals));
-    e->renewals[e->renewals_n++] = (struct renewal){s->session, s->tag};
+    e->renewals[e->renewals_n++] = (struct renewal){e->sid, s->session, s->tag};
     struct buf body = {0};
     qpacket_put_touch(&body, s->session, s->timeout_ms);
     ensemble_send(
@@ -262,7 +262,7 @@ static void submit_to_leader(struct node *n, const struct submit *s)
         break;
     case SUBMIT_SYNC:
         mem_grow((void **)&e->syncs, &e->syncs_cap, e->syncs_n + 1, sizeof(*e->syncs));
-        e->syncs[e->syncs_n++] = s->tag;
+        e->syncs[e->syncs_n++] = (struct asked_sync){e->sid, s->tag};
         req.type = OP_SYNC;
         forward(n, &req, s->body, s->auth);
         break;
@@ -278,9 +278,26 @@ void request_synced(struct node *n, uint64_t tag)
 {
     struct ensemble *e = n->ens;
     (void)tag; // the leader knows none: syncs are answered in order
-    if (e->syncs_n) {
-        request_answer_sync(n, e->syncs[0]);
-        memmove(e->syncs, e->syncs + 1, --e->syncs_n * sizeof(*e->syncs));
+    if (!e->syncs_n) {
+        return;
+    }
+    struct asked_sync s = e->syncs[0];
+    memmove(e->syncs, e->syncs + 1, --e->syncs_n * sizeof(*e->syncs));
+    if (s.sid == e->sid) {
+        request_answer_sync(n, s.tag);
+    } else if (s.sid != PEER_UNKNOWN) {
+        ensemble_send(n, s.sid, &(struct zab_packet){.type = QPACKET_SYNC});
+    }
+}
+
+static void answer_renewal(struct node *n, const struct renewal *r, bool alive, struct slice data)
+{
+    if (r->sid == n->ens->sid) {
+        request_answer_later(
+            n, (struct answer){.kind = ANSWER_RENEWED, .tag = r->tag, .alive = alive});
+    } else if (r->sid != PEER_UNKNOWN) {
+        ensemble_send(n, r->sid,
+                      &(struct zab_packet){.type = QPACKET_REVALIDATE, .zxid = -1, .data = data});
     }
 }
 
@@ -292,12 +309,11 @@ void request_revalidated(struct node *n, struct slice data)
         return;
     }
     for (size_t i = 0; i < e->renewals_n; i++) {
-        if (e->renewals[i].session == a.session_id) {
-            request_answer_later(n, (struct answer){.kind = ANSWER_RENEWED,
-                                                    .tag = e->renewals[i].tag,
-                                                    .alive = a.valid});
+        struct renewal r = e->renewals[i];
+        if (r.session == a.session_id) {
             memmove(e->renewals + i, e->renewals + i + 1,
                     (--e->renewals_n - i) * sizeof(*e->renewals));
+            answer_renewal(n, &r, a.valid, data);
             return;
         }
     }
@@ -316,6 +332,64 @@ void request_answer_ping(struct node *n, int64_t zxid)
         n, e->leader,
         &(struct zab_packet){.type = QPACKET_PING, .zxid = zxid, .data = buf_slice(&e->touched)});
     buf_clear(&e->touched);
+}
+
+// ---- observers that have come to a follower -----------------------------------------------------
+
+static void renew_below(struct node *n, int64_t sid, const struct zab_packet *k)
+{
+    struct ensemble *e = n->ens;
+    struct session_touch ask;
+    if (qpacket_get(k->data, &record_session_touch, &ask, NULL)) {
+        return;
+    }
+    mem_grow((void **)&e->renewals, &e->renewals_cap, e->renewals_n + 1, sizeof(*e->renewals));
+    e->renewals[e->renewals_n++] = (struct renewal){.sid = sid, .session = ask.session_id};
+    ensemble_send(n, e->leader, k);
+}
+
+// To the leader as one of this server's own; its commit comes to the observer as INFORM, and what
+// has no commit is answered in the order of the leader's answers. Java: ObserverMaster.
+void request_of_observer(struct node *n, int64_t sid, const struct zab_packet *k)
+{
+    struct ensemble *e = n->ens;
+    struct learner_request req;
+    struct slice body;
+    if (k->type == QPACKET_REVALIDATE) {
+        renew_below(n, sid, k);
+        return;
+    }
+    if (qpacket_get(k->data, &record_learner_request, &req, &body)) {
+        return;
+    }
+    if (req.type == OP_SYNC) {
+        mem_grow((void **)&e->syncs, &e->syncs_cap, e->syncs_n + 1, sizeof(*e->syncs));
+        e->syncs[e->syncs_n++] = (struct asked_sync){.sid = sid};
+    }
+    struct auth who = {.ids = k->authinfo->v, .n = k->authinfo->n};
+    forward(n, &req, body, who.n < 0 ? NULL : &who);
+}
+
+// They go with the next PING's answer.
+void request_touched_below(struct node *n, struct slice touches)
+{
+    struct ensemble *e = n->ens;
+    size_t count;
+    if (!qpacket_get_touches(touches, &count) &&
+        e->touched.n + touches.n <= e->peers.bytes_max / 2) {
+        buf_put_slice(&e->touched, touches);
+    }
+}
+
+void request_forget_observer(struct node *n, int64_t sid)
+{
+    struct ensemble *e = n->ens;
+    for (size_t i = 0; i < e->syncs_n; i++) {
+        e->syncs[i].sid = e->syncs[i].sid == sid ? PEER_UNKNOWN : e->syncs[i].sid;
+    }
+    for (size_t i = 0; i < e->renewals_n; i++) {
+        e->renewals[i].sid = e->renewals[i].sid == sid ? PEER_UNKNOWN : e->renewals[i].sid;
+    }
 }
 
 void request_forget(struct node *n)

@@ -151,7 +151,7 @@ static void drop(struct node *n, const struct role_action *a)
 }
 
 // What would step the role again is only noted: see the end of role_step.
-static void act_on_peers(struct node *n, const struct role_action *a)
+void role_act_on_peers(struct node *n, const struct role_action *a)
 {
     switch ((int)a->type) {
     case ROLE_SEND:
@@ -224,7 +224,7 @@ static void act(struct node *n, const struct role_action *a)
         load_snapshot(n, a->zxid);
         break;
     default:
-        act_on_peers(n, a);
+        role_act_on_peers(n, a);
         break;
     }
 }
@@ -251,6 +251,9 @@ static void begin_to_serve(struct node *n)
     disk_allow_snapshots(n->disk, true);
     if (!n->leader || !e || n->cfg->leader_serves) {
         serve_set_mode(n->serve, SERVE_FULL, n->env->now, n->env->wall);
+    }
+    if (n->run == RUN_FOLLOWING) {
+        observers_begin(n);
     }
     if (n->leader) {
         request_close_lost_sessions(n);
@@ -288,6 +291,10 @@ void role_step(struct node *n, struct role_event ev)
             activation = a;
         } else {
             act(n, a);
+        }
+        if (a->type == ROLE_COMMIT && n->obsmaster) {
+            bool activates = i + 1 < out.n && a[1].type == ROLE_ACTIVATE;
+            observers_committed(n, a, activates ? a + 1 : NULL);
         }
     }
     // Each of these may step the role again; what it points to is not used after that.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/status.h"
 
+#include <inttypes.h>
+
 #include "base/mem.h"
 #include "node/node_internal.h"
 #include "serve/auth.h"
@@ -114,6 +116,13 @@ static const struct serve_ensemble *ensemble_facts(struct node *n)
                                  .election_ms = e->election_time};
     if (n->leader && n->serving) {
         leader_facts(n, s);
+    } else if (n->obsmaster) {
+        s->synced_observers = (int64_t)obsmaster_synced(n->obsmaster);
+    } else if (n->run == RUN_OBSERVING && n->serving) {
+        buf_clear(&e->status.addresses);
+        buf_fmt(&e->status.addresses, "%" PRId64, e->master);
+        buf_put_u8(&e->status.addresses, 0);
+        s->observer_master = (const char *)e->status.addresses.p;
     }
     return s;
 }

@@ -600,6 +600,7 @@ static void on_event(struct leader *l, const struct role_event *ev)
     case ROLE_IN_TRUNCATED:
     case ROLE_IN_SNAPSHOT_LOADED:
     case ROLE_IN_SYNC_FAILED:
+    case ROLE_IN_COMMITTED:
         must(false); // answers to what only a learner asks
     }
 }

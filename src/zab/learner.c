@@ -436,6 +436,7 @@ static void on_event(struct learner *l, const struct role_event *ev)
     case ROLE_IN_SYNC:
     case ROLE_IN_DISK:
     case ROLE_IN_HISTORY:
+    case ROLE_IN_COMMITTED:
         must(false); // of leaders only
     }
 }

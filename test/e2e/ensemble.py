@@ -148,12 +148,14 @@ class Member(harness.Server):
 
 class Ensemble:
     def __init__(self, directory, members="RRR", config=None, relays=False, per_member=None,
-                 client_in_server_line=False):
-        """per_member: {sid: {key: value}} on top of config; a value of None leaves the key out."""
+                 client_in_server_line=False, own_hosts=False):
+        """per_member: {sid: {key: value}} on top of config; a value of None leaves the key out.
+        own_hosts: to the others member N is at 127.0.0.N, so that all can open the same port."""
         self.dir = str(directory)
         self.config = dict(CONFIG)
         self.config.update(config or {})
         self.client_in_server_line = client_in_server_line
+        self.own_hosts = own_hosts
         self.members = {}
         self.relay = None
         self.relay_ports = {}
@@ -190,7 +192,8 @@ class Ensemble:
     def address(self, m, quorum_port=None, election_port=None, role=None):
         """host:port:port:role[;host:port] as it stands in configurations."""
         client = f";127.0.0.1:{m.port}" if self.client_in_server_line else ""
-        return (f"127.0.0.1:{quorum_port or m.quorum_port}:{election_port or m.election_port}"
+        host = f"127.0.0.{m.sid}" if self.own_hosts else "127.0.0.1"
+        return (f"{host}:{quorum_port or m.quorum_port}:{election_port or m.election_port}"
                 f":{role or m.role}{client}")
 
     def make_relays(self):

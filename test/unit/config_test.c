@@ -403,11 +403,11 @@ static void test_later(void **state)
                 "DefaultMetricsProvider\nlocalSessionsEnabled=no\n",
                 ERR_OK, "", "");
     finish_says("dataDir=/d\nadmin.enableServer=true\nsecureClientPort=2281\n"
-                "ssl.keyStore.location=/k\nssl.keyStore.location=/l\nobserverMasterPort=2191\n"
+                "ssl.keyStore.location=/k\nssl.keyStore.location=/l\naudit.enable=true\n"
                 "authProvider.1=x\n",
                 ERR_OK, "",
                 "not supported yet, ignored: admin.enableServer (admin server), secureClientPort "
-                "(TLS), ssl.keyStore.location (TLS), observerMasterPort (observers of observers), "
+                "(TLS), ssl.keyStore.location (TLS), audit.enable (audit log), "
                 "authProvider.1 (further authentication providers)\n");
 }
 
