@@ -253,9 +253,11 @@ void ensemble_begin_to_serve(struct node *n, int64_t epoch)
              run_name(n->run), epoch, e->leader, (uint64_t)tree_zxid(n->tree),
              mono_diff_ms(n->env->now, e->looking_since));
     int64_t designated = n->leader ? leader_designated(n->leader) : MEMBERS_NOBODY;
-    if (e->last_seen && reconfig_activate(n, e->last_seen, designated, zxid_of_epoch(epoch))) {
+    const struct members *m = n->leader ? e->last_seen : e->told;
+    if (m && reconfig_activate(n, m, designated, zxid_of_epoch(epoch))) {
         n->over = "the membership changed with the new epoch";
     }
+    members_free(&e->told);
 }
 
 bool ensemble_activate(struct node *n, int64_t zxid, int64_t designated)
@@ -304,6 +306,7 @@ void ensemble_end_role(struct node *n, const char *why)
         peers_close(&e->peers, c);
         c->told = true; // what ends it is not of the next role
     }
+    members_free(&e->told);
     if (e->taking) {
         disk_take_abandon(n->disk);
         e->taking = false;
@@ -644,7 +647,7 @@ void ensemble_send(struct node *n, int64_t sid, const struct zab_packet *k)
     struct slice text = SLICE_NULL;
     if (k->type == QPACKET_NEWLEADER) {
         buf_clear(&e->text);
-        members_fmt(&e->text, ensemble_last_seen(n), MEMBERS_WIRE);
+        members_fmt(&e->text, n->leader ? leader_members(n->leader) : e->committed, MEMBERS_WIRE);
         text = buf_slice(&e->text);
     }
     peers_send(c, k, e->sid, text);
@@ -829,7 +832,7 @@ void ensemble_close(struct node *n)
     dynconfig_free(&e->dyn);
     members_free(&e->committed);
     members_free(&e->last_seen);
-
+    members_free(&e->told);
     mem_free(e->syncs);
     mem_free(e->renewals);
     buf_fini(&e->touched);

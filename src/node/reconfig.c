@@ -45,17 +45,33 @@ void reconfig_seen(struct node *n, struct members *m)
     elect_set_members(e->elect, e->committed, e->last_seen, false);
 }
 
+static struct members *parse(struct node *n, struct slice text)
+{
+    struct members *m = NULL;
+    if (n->cfg->reconfig_enabled && text.p && members_parse(text, &m)) {
+        log_warn(&n->env->log, "the leader's membership cannot be read: it is left aside");
+    }
+    return m;
+}
+
 void reconfig_seen_text(struct node *n, struct slice text)
 {
-    struct members *m;
-    if (!n->cfg->reconfig_enabled || !text.p) {
-        return;
+    struct members *m = parse(n, text);
+    if (m) {
+        reconfig_seen(n, m);
     }
-    if (members_parse(text, &m)) {
-        log_warn(&n->env->log, "the leader's membership cannot be read: it is left aside");
-        return;
+}
+
+// What the learner activates when it serves: not the last seen one, which may be of a proposal that
+// is still open. Java: Learner.syncWithLeader, newLeaderQV.
+void reconfig_told(struct node *n, struct slice text)
+{
+    struct members *m = parse(n, text);
+    if (m) {
+        members_free(&n->ens->told);
+        n->ens->told = members_copy(m);
+        reconfig_seen(n, m);
     }
-    reconfig_seen(n, m);
 }
 
 void reconfig_set_node(struct node *n)

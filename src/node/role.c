@@ -161,7 +161,7 @@ void role_act_on_peers(struct node *n, const struct role_action *a)
         drop(n, a);
         break;
     case ROLE_LAST_SEEN:
-        reconfig_seen_text(n, a->data);
+        reconfig_told(n, a->data);
         break;
     case ROLE_PING:
         request_answer_ping(n, a->zxid);
