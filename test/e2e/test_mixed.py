@@ -9,12 +9,12 @@ import cases
 import ensemble
 import harness
 import mover
+import reconfig
 import zk
 
 VOTERS = ["AAR", "ARA", "RAA", "ARR", "RAR", "RRA"]
 # The second leads, the first follows, the third observes.
 WITH_OBSERVER = ["AARo", "ARAo", "RAAo", "ARRo", "RARo", "RRAo"]
-RECONFIG = {"reconfigEnabled": "true", "standaloneEnabled": "false"}
 
 
 @pytest.mark.parametrize("members", VOTERS)
@@ -99,63 +99,31 @@ def test_rolling_replacement(make_ensemble):
 
 # -- reconfiguration
 
-def reconfig(c, joining=None, leaving=None, members=None, version=-1):
-    return c.call(zk.RECONFIG, zk.ustr(joining) + zk.ustr(leaving) + zk.ustr(members)
-                  + zk.i64(version))
-
-
-def config_lines(reply):
-    assert reply.err == 0, reply.err
-    return zk.Reader(reply.body).buf().decode().split("\n")
-
-
-def config_of(m):
-    with ensemble.connect(m) as c:
-        c.sync("/")
-        return c.get(ensemble.CONFIG_NODE)[0].decode().split("\n")
-
-
-def admin(m):
-    c = ensemble.connect(m, timeout_ms=20000)
-    assert c.auth("digest", ensemble.SUPER) == 0
-    return c
-
-
-def join(e, kind, role="participant"):
-    """Starts a server that knows the present members and itself; it is no member yet."""
-    sid = max(e.members) + 1
-    present = list(e.members)
-    m = e.add_member(sid, kind, role)
-    e.give_lines(m, present + [sid])
-    m.start()
-    return m
-
-
 @pytest.mark.parametrize("members", ["AAR", "RRA"])
 def test_reconfiguration(make_ensemble, members):
     """A server of either program joins as observer, becomes voter, the leader leaves."""
-    e = make_ensemble(members, client_in_server_line=True, config=RECONFIG).start(leader=3)
+    e = make_ensemble(members, client_in_server_line=True, config=reconfig.CONFIG).start(leader=3)
     cases.write_everywhere(e, "before")
     newcomers = []
     for kind in ("apache", "reeve" if harness.KIND == "reeve" else "apache"):
-        new = join(e, kind, "observer")
+        new = reconfig.join(e, kind, "observer")
         newcomers.append(new)
-        with admin(e[1]) as c:
+        with reconfig.admin(e[1]) as c:
             line = f"server.{new.sid}=" + e.address(new)
-            assert line in config_lines(reconfig(c, joining=line))
+            assert line in reconfig.lines_of(reconfig.request(c, joining=line))
         harness.poll_until(lambda new=new: new.mode() == "observer", 20,
                            lambda: "it observes\n" + e.words())
         new.role = "participant"
-        with admin(e[2]) as c:
+        with reconfig.admin(e[2]) as c:
             line = f"server.{new.sid}=" + e.address(new)
-            assert line in config_lines(reconfig(c, joining=line))
+            assert line in reconfig.lines_of(reconfig.request(c, joining=line))
         harness.poll_until(lambda new=new: new.mode() == "follower", 20,
                            lambda: "it follows\n" + e.words())
     cases.write_everywhere(e, "five")
     e.wait_equal()
-    c = admin(e[1])
+    c = reconfig.admin(e[1])
     try:
-        config_lines(reconfig(c, leaving="3"))
+        reconfig.lines_of(reconfig.request(c, leaving="3"))
     except (zk.Closed, ConnectionError):
         pass        # the learner left the old leader before its client had the answer
     c.drop()
@@ -163,11 +131,11 @@ def test_reconfiguration(make_ensemble, members):
     e.wait_leader(left)
     e.wait_serving(left)
     e[3].kill()
-    lines = ensemble.wait_for(lambda: config_of(e[1]), 10, "a configuration")
+    lines = ensemble.wait_for(lambda: reconfig.config_of(e[1]), 10, "a configuration")
     assert [x.split("=")[0] for x in lines] == [
         "server.1", "server.2", "server.4", "server.5", "version"]
     for m in left:
-        assert config_of(m) == lines, f"{m} has another configuration"
+        assert reconfig.config_of(m) == lines, f"{m} has another configuration"
     # All stop and start again on the files the reconfigurations left.
     del e.members[3]
     e.stop()
@@ -175,5 +143,5 @@ def test_reconfiguration(make_ensemble, members):
         m.start()
     e.wait_serving()
     for m in e:
-        assert config_of(m) == lines, f"{m} has another configuration after a restart"
+        assert reconfig.config_of(m) == lines, f"{m} has another configuration after a restart"
     e.wait_equal()
