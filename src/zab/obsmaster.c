@@ -214,14 +214,12 @@ static void on_committed(struct obsmaster *o, const struct zab_packet *k)
         o->s.config_version = k->zxid;
     }
     acts_hold(&o->acts, blob_ref(k->txn));
-    for (size_t i = o->n; i-- > 0;) { // begin_sync may drop
+    for (size_t i = 0; i < o->n; i++) {
         struct observer *p = &o->observers[i];
         if (p->phase >= OBSERVER_OFFERED) {
             acts_add(&o->acts,
                      (struct role_action){.type = ROLE_SEND, .sid = p->sid, .packet = *k});
             p->catchup.sent = k->zxid;
-        } else if (p->phase == OBSERVER_AHEAD && p->catchup.last_zxid <= k->zxid) {
-            begin_sync(o, p);
         }
     }
 }
@@ -236,6 +234,8 @@ static void on_tick(struct obsmaster *o)
         struct observer *p = &o->observers[i];
         if (p->deadline.ns <= o->now.ns) {
             drop(o, p, "said nothing for too long");
+        } else if (p->phase == OBSERVER_AHEAD && p->catchup.last_zxid <= o->s.committed) {
+            begin_sync(o, p);
         } else if (ping && p->phase >= OBSERVER_OFFERED) {
             acts_send(&o->acts, p->sid, QPACKET_PING, o->s.committed);
         }
@@ -337,7 +337,6 @@ void obsmaster_check(const struct obsmaster *o)
     for (size_t i = 0; i < o->n; i++) {
         const struct observer *p = &o->observers[i];
         must(find(o, p->sid) == p);
-        must(p->phase != OBSERVER_AHEAD || p->catchup.last_zxid > o->s.committed);
         must(p->phase < OBSERVER_OFFERED || p->catchup.sent >= o->s.committed ||
              p->catchup.sent == p->catchup.last_zxid);
     }

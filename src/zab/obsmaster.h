@@ -14,8 +14,9 @@
 // every commit from here on) -> LIVE (it acknowledged NEWLEADER; UPTODATE).
 //
 // An observer may come from another follower that was ahead of this one. What it has of this epoch
-// was committed by the one leader of it and will be so here in a moment; until then it waits as
-// AHEAD. Apache has it cut its log instead, and its clients see the past.
+// was committed by the one leader of it and will be so here in a moment; until the tick after that
+// it waits as AHEAD, so no NEWLEADER leaves while a commit is only half done here. Apache has it
+// cut its log instead, and its clients see the past.
 //
 // Java: ObserverMaster, LearnerHandler.run.
 #pragma once
