@@ -201,8 +201,9 @@ static void merge(const struct making *m, size_t from, int64_t until)
 }
 
 // Whether the merged runs lead from snapshot z to the durable end without a hole.
-static bool log_follows(const struct offer *o, int64_t z)
+static bool log_follows(const struct making *m, int64_t z)
 {
+    const struct offer *o = m->o;
     if (z >= o->bound.durable) {
         return true;
     }
@@ -213,12 +214,13 @@ static bool log_follows(const struct offer *o, int64_t z)
     if (i == o->runs_n || o->runs[o->runs_n - 1].last < o->bound.durable) {
         return false;
     }
-    // As sync_plan wants it: z is an entry of the log, or (e,0) behind one.
-    bool is_entry = o->runs[i].first <= z || (i > 0 && o->runs[i - 1].last == z);
-    bool is_next = o->runs[i].first == z + 1 && o->runs[i].first >> 32 == z >> 32;
-    bool is_start = i > 0 && (z & UINT32_MAX) == 0;
-    bool follows = is_entry ? o->runs[i].first <= z || o->runs[i].joined
-                            : is_start && (is_next || o->runs[i].joined);
+    const struct disk_run *run = &o->runs[i];
+    bool follows = run->first <= z || (run->first == z + 1 && run->first >> 32 == z >> 32);
+    if (!follows && i > 0) {
+        follows = run->joined && (o->runs[i - 1].last == z || (z & UINT32_MAX) == 0);
+    } else if (!follows) {
+        follows = is_joined(m, z, run->first);
+    }
     for (i++; follows && i < o->runs_n; i++) {
         follows = o->runs[i].joined;
     }
@@ -246,7 +248,7 @@ static void judge(struct making *m, const struct disk_file *snap, size_t snap_fr
     struct offer *o = m->o;
     if (snap) {
         merge(m, snap_from, INT64_MAX);
-        o->snapshot_zxid = log_follows(o, snap->zxid) ? snap->zxid : -1;
+        o->snapshot_zxid = log_follows(m, snap->zxid) ? snap->zxid : -1;
         o->snapshot_bytes = snap->size;
     }
     merge(m, from, o->until);

@@ -83,17 +83,23 @@ static bool is_too_much(const struct sync_ask *ask, size_t at)
            bytes > ask->size_factor * (double)ask->snapshot_bytes;
 }
 
-static enum sync_why serve_from_disk(const struct sync_ask *ask, int64_t z)
+// The disk says that the log goes on behind its snapshot, wherever that came from.
+static bool is_vouched(const struct sync_ask *ask, int64_t z, size_t at, size_t n)
+{
+    return z >= 0 && z == ask->snapshot_zxid && at < n;
+}
+
+static enum sync_why serve_from_disk(const struct sync_ask *ask, int64_t z, int64_t end)
 {
     size_t at;
     if (ask->size_factor < 0 || ask->disk_n == 0) {
         return SYNC_WHY_TOO_OLD;
     }
     enum sync_why why = locate(ask->disk, ask->disk_n, z, &at);
-    if (why != SYNC_WHY_BEHIND) {
+    if (why != SYNC_WHY_BEHIND && !is_vouched(ask, z, at, ask->disk_n)) {
         return why;
     }
-    if (!reaches(ask->disk, ask->disk_n, at, history_first(ask))) {
+    if (!reaches(ask->disk, ask->disk_n, at, end)) {
         return SYNC_WHY_GAP;
     }
     return is_too_much(ask, at) ? SYNC_WHY_TOO_MUCH : SYNC_WHY_BEHIND;
@@ -107,13 +113,17 @@ static enum sync_why serve(const struct sync_ask *ask, int64_t z, struct sync_pl
     int64_t first = history_first(ask), last = history_last(ask);
     plan->disk_end = 0;
     if (z < first) {
-        why = serve_from_disk(ask, z);
+        why = serve_from_disk(ask, z, first);
         plan->disk_end = ask->memory_n ? first : first + 1;
     } else if (ask->memory_n) {
         why = locate(ask->memory, ask->memory_n, z, &at);
     }
     if (why == SYNC_WHY_BEHIND && ask->memory_n && !reaches(ask->memory, ask->memory_n, at, last)) {
         why = SYNC_WHY_GAP;
+    }
+    if (why != SYNC_WHY_BEHIND && z >= first && z == ask->snapshot_zxid) {
+        why = serve_from_disk(ask, z, last); // z is no transaction, or memory has a hole
+        plan->disk_end = last + 1;
     }
     plan->after = z;
     plan->last = last;
@@ -124,7 +134,9 @@ static enum sync_why serve(const struct sync_ask *ask, int64_t z, struct sync_pl
 // One below the learner's zxid would have its log go backwards.
 static bool plan_file(const struct sync_ask *ask, struct sync_plan *plan)
 {
+    struct sync_ask all = *ask;
     int64_t file = ask->snapshot_zxid;
+    all.size_factor = 0; // what is behind a file has to be sent whatever its length
     plan->file = file;
     if (file >= 0 && file == ask->committed && ask->last_processed >= ask->learner) {
         // It is all there is, so it is the state of the new epoch, too.
@@ -133,7 +145,7 @@ static bool plan_file(const struct sync_ask *ask, struct sync_plan *plan)
         return true;
     }
     return file >= 0 && file >= ask->learner && file <= history_last(ask) &&
-           serve(ask, file, plan) == SYNC_WHY_BEHIND;
+           serve(&all, file, plan) == SYNC_WHY_BEHIND;
 }
 
 // The last of our transactions below z; -1: none.

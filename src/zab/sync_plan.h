@@ -59,7 +59,9 @@ struct sync_ask {
     // 0: always; negative: never.
     double size_factor;
     uint64_t snapshot_bytes; // of the newest valid snapshot; 0: there is none, no limit
-    int64_t snapshot_zxid;   // of a snapshot file that can be sent as it is; -1: none
+    // Of a snapshot file that can be sent as it is, and that the log follows without a hole, be it
+    // with its first entry; -1: none.
+    int64_t snapshot_zxid;
 };
 
 enum sync_open { SYNC_DIFF, SYNC_TRUNC, SYNC_SNAP };

@@ -313,8 +313,8 @@ static void a_file_and_what_follows_it(void **state)
          {"the tree itself", 0, SYNC_SNAP, SYNC_WHY_TOO_OLD, Z(6, 3), Z(6, 3), 0, Z(6, 3)}},
         {Z(2, 1),
          0,
-         false,
-         {"too old", 0, SYNC_SNAP, SYNC_WHY_TOO_OLD, Z(6, 3), Z(6, 3), 0, Z(6, 3)}},
+         true, // the disk vouches for what is between it and the log
+         {"before the log", 0, SYNC_SNAP, SYNC_WHY_TOO_OLD, Z(2, 1), Z(2, 1), Z(4, 5), Z(6, 3)}},
         {Z(4, 6),
          Z(4, 10),
          false,
@@ -400,6 +400,27 @@ static size_t make_runs(struct rng *r, const struct history *h, size_t from, boo
     return n;
 }
 
+// Whether the log on disk has all that is behind z.
+static bool log_follows(const struct world *w, int64_t z)
+{
+    const struct sync_ask *a = &w->ask;
+    size_t i = 0, next = 0;
+    while (i < a->disk_n && a->disk[i].last <= z) {
+        i++;
+    }
+    while (next < w->leader.n && w->leader.z[next] <= z) {
+        next++;
+    }
+    if (next == w->leader.n) {
+        return true;
+    }
+    bool follows = i < a->disk_n && a->disk[i].first <= w->leader.z[next];
+    for (i++; follows && i < a->disk_n; i++) {
+        follows = a->disk[i].joined;
+    }
+    return follows && a->disk[a->disk_n - 1].last == last_of(&w->leader);
+}
+
 // A beginning of the leader's history; then perhaps transactions that never were committed, of the
 // epoch it broke off in or of one without anything in the history; or the start of an epoch.
 static int64_t make_learner(struct rng *r, const struct history *leader, int64_t epoch_max,
@@ -470,6 +491,9 @@ static void make_world(struct rng *r, struct world *w)
     a->snapshot_bytes = rng_below(r, 30);
     a->snapshot_zxid =
         rng_chance(r, 1, 2) || !w->leader.n ? -1 : w->leader.z[rng_below(r, w->leader.n)];
+    if (!log_follows(w, a->snapshot_zxid)) {
+        a->snapshot_zxid = -1; // the disk would not have named it
+    }
 }
 
 static void put_runs(struct history *h, const struct sync_run *runs, size_t n, int64_t after,
