@@ -6,9 +6,11 @@
 // Entries before the first one wanted are read over; that much of them in one job.
 enum { PASS_BYTES = 8 * 1024 * 1024 };
 
-void excerpt_init(struct excerpt *x, struct env *env, const char *dir, int64_t after, int64_t until)
+void excerpt_init(struct excerpt *x, struct env *env, const char *dir, int64_t after, int64_t until,
+                  bool from_snapshot)
 {
-    *x = (struct excerpt){.env = env, .dir = dir, .last = after, .until = until};
+    *x = (struct excerpt){
+        .env = env, .dir = dir, .last = after, .until = until, .from_snapshot = from_snapshot};
 }
 
 void excerpt_close(struct excerpt *x)
@@ -42,7 +44,7 @@ static bool open_first(struct excerpt *x, const struct log_bound *bound)
     if (ok) {
         const struct disk_file *f = &files.v[log_files_find(&files, x->last + 1)];
         // (e,0) is no entry: who stands there has all that is before epoch e.
-        x->strict = (x->last & UINT32_MAX) != 0 || f->zxid > x->last;
+        x->strict = !x->from_snapshot && ((x->last & UINT32_MAX) != 0 || f->zxid > x->last);
         ok = logreader_open(&x->r, x->env, x->dir, f->zxid, 0) == ERR_OK;
     }
     disk_files_fini(&files);

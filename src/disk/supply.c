@@ -242,10 +242,19 @@ static void begin(struct supply *s, enum supply_kind kind, uint64_t tag, struct 
     start_read(s, r);
 }
 
+static bool knows_snapshot(const struct supply *s, int64_t zxid)
+{
+    size_t i = 0;
+    while (i < s->good_n && s->good[i] != zxid) {
+        i++;
+    }
+    return i < s->good_n;
+}
+
 void supply_history_begin(struct supply *s, uint64_t tag, int64_t after, int64_t until)
 {
     struct supply_reader *r = mem_zalloc(sizeof(*r));
-    excerpt_init(&r->excerpt, s->env, s->log_dir, after, until);
+    excerpt_init(&r->excerpt, s->env, s->log_dir, after, until, knows_snapshot(s, after));
     begin(s, SUPPLY_HISTORY, tag, r);
 }
 

@@ -95,7 +95,7 @@ static void expect_history(struct fake_env *f, const struct log_bound *bound, in
 {
     struct excerpt x;
     struct shown s = {0};
-    excerpt_init(&x, &f->env, DIR, after, until);
+    excerpt_init(&x, &f->env, DIR, after, until, false);
     while (read_part(&x, bound, &s)) {
     }
     assert_false(x.r.open);
@@ -143,7 +143,7 @@ static void the_file_being_written_is_read_on_later(void **state)
     fake_env_plant(f, DIR "/log.1", buf_slice(&b));
     struct excerpt x;
     struct shown s = {0};
-    excerpt_init(&x, &f->env, DIR, 2, 8);
+    excerpt_init(&x, &f->env, DIR, 2, 8, false);
     assert_true(read_part(&x, &bound, &s));
     assert_true(x.done); // the durable end is the end
     excerpt_fini(&x);
@@ -157,7 +157,7 @@ static void the_file_being_written_is_read_on_later(void **state)
     fake_env_plant(f, DIR "/log.1", buf_slice(&b));
     bound = (struct log_bound){.file = 1, .pos = pos, .durable = 3000};
     s = (struct shown){0};
-    excerpt_init(&x, &f->env, DIR, 2, 5000);
+    excerpt_init(&x, &f->env, DIR, 2, 5000, false);
     assert_true(read_part(&x, &bound, &s));
     assert_false(x.done);
     b.n = pos;
@@ -229,6 +229,21 @@ static void torn_ends(void **state)
     buf_fini(&b);
 }
 
+static void behind_a_snapshot_it_begins_with_another_epoch(void **state)
+{
+    struct fake_env *f = *state;
+    for (int from_snapshot = 0; from_snapshot < 2; from_snapshot++) {
+        struct excerpt x;
+        LOG_KIT_PLANT(f, DIR "/log.300000001", 0x300000001, 0x300000002);
+        excerpt_init(&x, &f->env, DIR, 0x100000005, 0x300000002, from_snapshot);
+        excerpt_read(&x, &everything);
+        assert_int_equal(x.n, from_snapshot ? 2 : 0);
+        excerpt_give_back(&x);
+        excerpt_close(&x);
+        excerpt_fini(&x);
+    }
+}
+
 static void an_entry_longer_than_a_part_is_one(void **state)
 {
     struct fake_env *f = *state;
@@ -243,7 +258,7 @@ static void an_entry_longer_than_a_part_is_one(void **state)
     log_kit_records(&b, 4, 4);
     fake_env_plant(f, DIR "/log.1", buf_slice(&b));
     struct excerpt x;
-    excerpt_init(&x, &f->env, DIR, 1, 4);
+    excerpt_init(&x, &f->env, DIR, 1, 4, false);
     const int64_t want[] = {2, 3, 4};
     for (size_t i = 0; i < 3; i++) {
         excerpt_read(&x, &everything);
@@ -272,7 +287,7 @@ static void a_failing_disk_ends_it(void **state)
         struct shown s = {0};
         fake_env_fail(f, call, ERR_IO);
         uint64_t end = f->fail_at;
-        excerpt_init(&x, &f->env, DIR, 2, 20);
+        excerpt_init(&x, &f->env, DIR, 2, 20, false);
         while (read_part(&x, &everything, &s)) {
         }
         whole = f->calls < end;
@@ -438,6 +453,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(holes_and_steps_back_end_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_log_that_begins_too_late_is_no_history, setup, teardown),
         cmocka_unit_test_setup_teardown(torn_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(behind_a_snapshot_it_begins_with_another_epoch, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(an_entry_longer_than_a_part_is_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failing_disk_ends_it, setup, teardown),
         cmocka_unit_test(the_log_being_written),
