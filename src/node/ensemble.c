@@ -16,8 +16,10 @@ enum {
     DIAL_REFUSED_MS = 1000,  // as long as a leader's port may be closed; then there is another one
     AGAIN_FIRST_MS = 5,      // between roles that end before they serve: from twice this ...
     AGAIN_MAX_MS = 1000,     // ... to this
+    CUTS_SAID = 10,          // per second, of connections that are cut
     READ_ONLY_AFTER_MS = 2000,
-    UNKNOWN_PEERS_MAX = 128 // connections that have not said who they are
+    UNKNOWN_PEERS_MAX = 128, // connections that have not said who they are; the oldest goes
+    STRANGERS_MAX = 256      // learners that no membership names
 };
 
 #define DIAL_QUORUM ((uint64_t)1 << 63) // dials of the quorum port carry it, those of links do not
@@ -351,6 +353,8 @@ static bool read_packet(struct node *n, const struct peer_conn *c, const struct 
     struct activation activation;
     struct learner_info info;
     struct slice txn = k->data;
+    bool from_leader = n->learner && !c->observer;
+    size_t touches;
     *z = (struct zab_packet){.type = (enum qpacket_type)k->type, .zxid = k->zxid, .data = k->data};
     switch (k->type) {
     case QPACKET_FOLLOWERINFO:
@@ -381,7 +385,11 @@ static bool read_packet(struct node *n, const struct peer_conn *c, const struct 
         break;
     case QPACKET_REQUEST:
         z->authinfo = &k->authinfo;
-        return true;
+        return k->data.n >= QPACKET_REQUEST_LEN_MIN;
+    case QPACKET_REVALIDATE:
+        return k->data.n >= (from_leader ? QPACKET_VALID_LEN : QPACKET_TOUCH_LEN);
+    case QPACKET_PING:
+        return from_leader || qpacket_get_touches(k->data, &touches) == ERR_OK;
     default:
         return true;
     }
@@ -392,13 +400,26 @@ static bool read_packet(struct node *n, const struct peer_conn *c, const struct 
     return true;
 }
 
+// Members always have room; so have a few whom no membership names yet.
+static bool has_room(const struct node *n, int64_t sid)
+{
+    const struct ensemble *e = n->ens;
+    size_t strangers = 0;
+    for (const struct peer_conn *c = e->peers.first; c; c = c->next) {
+        strangers += c->sid != PEER_UNKNOWN && !members_find(e->committed, c->sid);
+    }
+    return strangers < STRANGERS_MAX || members_find(e->committed, sid) ||
+           members_find(ensemble_last_seen(n), sid);
+}
+
 // The first packet of a connection says whose it is.
 static bool introduce(struct node *n, struct peer_conn *c, const struct qpacket *k)
 {
     struct ensemble *e = n->ens;
     struct learner_info info;
     if ((k->type != QPACKET_FOLLOWERINFO && k->type != QPACKET_OBSERVERINFO) ||
-        qpacket_get_learner_info(k->data, &info) || info.sid == e->sid) {
+        qpacket_get_learner_info(k->data, &info) || info.sid == e->sid ||
+        info.sid == PEER_UNKNOWN || !has_room(n, info.sid)) {
         return false;
     }
     int64_t sid = info.sid;
@@ -413,7 +434,7 @@ static bool introduce(struct node *n, struct peer_conn *c, const struct qpacket 
     if (old) {
         ensemble_drop(n, old, "it has a new connection");
     }
-    c->sid = sid;
+    peers_name(&e->peers, c, sid);
     c->deadline = (struct mono){INT64_MAX};
     ensemble_peer_step(n, c, (struct role_event){.type = ROLE_IN_PEER_UP, .sid = sid});
     return true;
@@ -508,13 +529,33 @@ void ensemble_peer_step(struct node *n, const struct peer_conn *c, struct role_e
     }
 }
 
+// Whoever is cut off may come again at once: a few lines a second say it as well as thousands.
+static void say_cut(struct node *n, const struct peer_conn *c, const char *why)
+{
+    struct peers *p = &n->ens->peers;
+    if (mono_diff_ms(n->env->now, p->cuts_since) >= 1000) {
+        if (p->cuts > CUTS_SAID) {
+            log_warn(&n->env->log, "%d more connections were cut", p->cuts - CUTS_SAID);
+        }
+        p->cuts_since = n->env->now;
+        p->cuts = 0;
+    }
+    if (p->cuts++ >= CUTS_SAID) {
+        return;
+    }
+    if (c->sid == PEER_UNKNOWN) {
+        log_warn(&n->env->log, "a connection to the quorum port is cut: %s", why);
+    } else {
+        log_warn(&n->env->log, "the connection of server %" PRId64 " is cut: %s", c->sid, why);
+    }
+}
+
 void ensemble_drop(struct node *n, struct peer_conn *c, const char *why)
 {
     if (c->closing) {
         return;
     }
-    log_warn(&n->env->log, "the connection of server %" PRId64 " is cut: %s",
-             c->sid == PEER_UNKNOWN ? -1 : c->sid, why);
+    say_cut(n, c, why);
     feed_end(n, c);
     peers_close(&n->ens->peers, c);
     if (c->sid != PEER_UNKNOWN && !c->told) {
@@ -532,12 +573,18 @@ static void on_accept(struct node *n, const struct env_event *ev)
     c->deadline = mono_add_ms(n->env->now, n->cfg->init_limit * n->cfg->tick_ms);
     node_set_conn_kind(n, ev->conn, CONN_KIND_QUORUM);
     size_t unknown = 0;
-    for (const struct peer_conn *x = e->peers.first; x; x = x->next) {
-        unknown += x->sid == PEER_UNKNOWN;
+    struct peer_conn *oldest = c;
+    for (struct peer_conn *x = e->peers.first; x; x = x->next) {
+        if (x->sid == PEER_UNKNOWN && !x->closing) {
+            unknown++;
+            oldest = x; // the newest is the first
+        }
     }
     bool served = c->observer ? n->obsmaster != NULL : n->leader != NULL;
-    if (!served || n->over || unknown > UNKNOWN_PEERS_MAX) {
+    if (!served || n->over) {
         ensemble_drop(n, c, "it cannot be served");
+    } else if (unknown > UNKNOWN_PEERS_MAX) {
+        ensemble_drop(n, oldest, "too many do not say who they are");
     }
 }
 

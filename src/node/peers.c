@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+enum { FIRST_BYTES_MAX = 1024 }; // longest data of a connection's first packet
+
 void peers_init(struct peers *p, struct env *env, size_t bytes_max)
 {
     *p = (struct peers){.env = env, .bytes_max = bytes_max};
@@ -20,11 +22,19 @@ struct peer_conn *peers_add(struct peers *p, uint32_t conn, int64_t sid)
     struct peer_conn *c = mem_zalloc(sizeof(*c));
     c->conn = conn;
     c->sid = sid;
-    qpacket_reader_init(&c->reader, p->bytes_max);
+    qpacket_reader_init(&c->reader, sid == PEER_UNKNOWN ? FIRST_BYTES_MAX : p->bytes_max);
     c->next = p->first;
     p->first = c;
     p->n++;
     return c;
+}
+
+void peers_name(struct peers *p, struct peer_conn *c, int64_t sid)
+{
+    must(c->sid == PEER_UNKNOWN);
+    must(sid != PEER_UNKNOWN);
+    c->sid = sid;
+    c->reader.bytes_max = p->bytes_max;
 }
 
 struct peer_conn *peers_of_conn(const struct peers *p, uint32_t conn)

@@ -50,9 +50,11 @@ struct peer_conn {
 
 struct peers {
     struct env *env;
-    size_t bytes_max; // longest data of a packet
-    struct peer_conn *first;
+    size_t bytes_max;        // longest data of a packet
+    struct peer_conn *first; // the newest
     size_t n;
+    struct mono cuts_since; // what was said of cut connections
+    int cuts;
 };
 
 void peers_init(struct peers *p, struct env *env, size_t bytes_max);
@@ -61,8 +63,9 @@ struct peer_conn *peers_add(struct peers *p, uint32_t conn, int64_t sid);
 struct peer_conn *peers_of_conn(const struct peers *p, uint32_t conn); // NULL: none
 struct peer_conn *peers_of_sid(const struct peers *p, int64_t sid);    // not one that is closing
 struct peer_conn *peers_of_feed(const struct peers *p, uint64_t tag);
-void peers_close(struct peers *p, struct peer_conn *c); // its end is told by ENV_CLOSED
-void peers_del(struct peers *p, struct peer_conn *c);   // after ENV_CLOSED
+void peers_name(struct peers *p, struct peer_conn *c, int64_t sid); // it has said who it is
+void peers_close(struct peers *p, struct peer_conn *c);             // its end is told by ENV_CLOSED
+void peers_del(struct peers *p, struct peer_conn *c);               // after ENV_CLOSED
 
 void peers_put(struct peer_conn *c, struct slice bytes);
 struct slice peers_unread(const struct peer_conn *c);

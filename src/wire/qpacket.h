@@ -40,10 +40,12 @@ enum {
     QPACKET_HEAD_LEN = 16, // type, zxid, length of data
     QPACKET_TAIL_LEN = 4,  // no authinfo
     QPACKET_LEN_MIN = QPACKET_HEAD_LEN + QPACKET_TAIL_LEN,
-    QPACKET_TOUCH_LEN = 12,     // one session_touch
-    QPACKET_PROTOCOL = 0x10000, // Zab 1.0, in learner_info and leader_info
-    QPACKET_PROTOCOL_OLD = 1,   // of a learner that says none: before 3.4
-    QPACKET_SID_NONE = -1       // of a learner that says none
+    QPACKET_TOUCH_LEN = 12,       // one session_touch
+    QPACKET_VALID_LEN = 9,        // one revalidate_answer
+    QPACKET_REQUEST_LEN_MIN = 16, // learner_request
+    QPACKET_PROTOCOL = 0x10000,   // Zab 1.0, in learner_info and leader_info
+    QPACKET_PROTOCOL_OLD = 1,     // of a learner that says none: before 3.4
+    QPACKET_SID_NONE = -1         // of a learner that says none
 };
 
 // ---- reading ------------------------------------------------------------------------------------

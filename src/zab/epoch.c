@@ -9,6 +9,14 @@ void epoch_init(struct epoch *e, const struct members *committed, int64_t leader
     quorum_init(&e->quorum, committed, NULL);
 }
 
+bool epoch_may_join(const struct epoch *e, int64_t sid, int64_t accepted_epoch)
+{
+    if (e->phase != EPOCH_OPEN || accepted_epoch < e->epoch) {
+        return true; // it raises nothing
+    }
+    return accepted_epoch < (quorum_has_voter(&e->quorum, sid) ? EPOCH_LAST : EPOCH_FAR);
+}
+
 void epoch_join(struct epoch *e, int64_t sid, int64_t accepted_epoch)
 {
     if (e->phase != EPOCH_OPEN) {

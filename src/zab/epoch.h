@@ -14,6 +14,11 @@
 
 #include "wire/quorum.h"
 
+// A zxid has 31 bits for it. Far from the end of them only a voter's word raises the epoch: whoever
+// else names one that is nearer would take all that are left from the ensemble.
+#define EPOCH_LAST INT32_MAX
+#define EPOCH_FAR  0x7f000000
+
 enum epoch_phase { EPOCH_OPEN, EPOCH_CLOSED, EPOCH_AGREED };
 
 struct epoch {
@@ -30,6 +35,8 @@ enum epoch_answer { EPOCH_PROMISED, EPOCH_NOT_COUNTED, EPOCH_AHEAD };
 
 void epoch_init(struct epoch *e, const struct members *committed, int64_t leader,
                 int64_t current_epoch, int64_t last_zxid);
+// Whether sid, who accepted that epoch, may join.
+bool epoch_may_join(const struct epoch *e, int64_t sid, int64_t accepted_epoch);
 void epoch_join(struct epoch *e, int64_t sid, int64_t accepted_epoch);
 // current_epoch -1: it has accepted this epoch before, which is no promise. AHEAD: it has more than
 // the leader and must not take part, while there is no agreement; later ones are synced.

@@ -143,6 +143,10 @@ static void on_learner_info(struct leader *l, struct peer *p, const struct zab_p
         leader_drop(l, p, "knows a newer membership");
         return;
     }
+    if (!epoch_may_join(&l->epoch, p->sid, zxid_epoch(k->zxid))) {
+        leader_drop(l, p, "has accepted an epoch that leaves none to come");
+        return;
+    }
     p->phase = PEER_JOINED;
     p->observer = k->type == QPACKET_OBSERVERINFO;
     join(l, p->sid, zxid_epoch(k->zxid));
@@ -521,6 +525,10 @@ static void on_start(struct leader *l)
     }
     l->deadline = leader_limit(l, l->s.init_limit);
     l->next_ping = mono_add_ms(l->now, l->s.tick_ms / 2);
+    if (l->s.accepted_epoch >= EPOCH_LAST) {
+        leader_step_down(l, "there is no epoch left");
+        return;
+    }
     join(l, l->s.sid, l->s.accepted_epoch);
 }
 

@@ -186,6 +186,10 @@ static void on_opening(struct learner *l, const struct zab_packet *k)
         step_down(l, "a snapshot was needed, the leader sent none");
         return;
     }
+    if (k->type != QPACKET_DIFF && (k->zxid < 0 || zxid_epoch(k->zxid) > l->epoch)) {
+        step_down(l, "a state of an epoch that is yet to come");
+        return;
+    }
     l->phase = LEARNER_SYNCING;
     switch ((int)k->type) {
     case QPACKET_DIFF:
@@ -272,6 +276,10 @@ static void on_proposal(struct learner *l, const struct zab_packet *k)
         return;
     }
     if (l->s.observer && l->phase == LEARNER_LIVE && !informs) {
+        return;
+    }
+    if (zxid_epoch(k->zxid) > l->epoch) {
+        step_down(l, "a proposal of an epoch that is yet to come");
         return;
     }
     if (!k->txn || !zxid_follows(l->last, k->zxid)) {

@@ -19,6 +19,7 @@ import os
 import select
 import socket
 import struct
+import threading
 import time
 
 import ensemble
@@ -329,6 +330,21 @@ class Quorum(Stream):
         self.send(COMMIT, zxid)
 
     # -- as a learner
+
+    def tend(self):
+        """From now on a thread answers PINGs and acknowledges proposals, until the end."""
+        def work():
+            try:
+                while True:
+                    k = self.recv(30)
+                    if k.kind == PING:
+                        self.send(PING, k.zxid, b"")
+                    elif k.kind == PROPOSAL:
+                        self.send(ACK, k.zxid)
+            except (Gone, OSError, ValueError):
+                pass
+        threading.Thread(target=work, daemon=True).start()
+        return self
 
     def introduce(self, sid, accepted, kind=FOLLOWERINFO, config_version=0):
         self.send(kind, zx(accepted), struct.pack(">qiq", sid, 0x10000, config_version))
