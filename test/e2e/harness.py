@@ -35,7 +35,7 @@ ZOO_CFG_KEYS = {
     "tickTime", "dataDir", "dataLogDir", "clientPort", "clientPortAddress", "maxClientCnxns",
     "minSessionTimeout", "maxSessionTimeout", "initLimit", "syncLimit", "admin.enableServer",
     "autopurge.snapRetainCount", "autopurge.purgeInterval", "4lw.commands.whitelist",
-    "clientPortListenBacklog",
+    "clientPortListenBacklog", "reconfigEnabled", "standaloneEnabled",
 }
 
 DEFAULTS = {
@@ -112,6 +112,8 @@ def read_to_eof(s):
 class Server:
     """One server process on one data directory; can be restarted on the same directory."""
 
+    host = "127.0.0.1"          # where the tests reach it
+
     def __init__(self, kind, directory, config=None, port=None, launcher=()):
         self.kind = kind
         self.is_apache = kind == "apache"
@@ -132,7 +134,7 @@ class Server:
 
     @property
     def hosts(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def version_dir(self):
@@ -183,7 +185,7 @@ class Server:
                 raise AssertionError(f"server exited with {self.proc.returncode} at start\n"
                                      + self.stderr_tail())
             try:
-                return "Mode: " in four_letter(self.port, "srvr", timeout_s=2)
+                return "Mode: " in four_letter(self.port, "srvr", timeout_s=2, host=self.host)
             except OSError:
                 return False
         poll_until(ready, timeout_s, lambda: "server ready\n" + self.stderr_tail())
@@ -270,11 +272,11 @@ class Server:
 
     def srvr(self):
         """The answer of srvr as a dict of its `Key: value` lines."""
-        text = four_letter(self.port, "srvr")
+        text = four_letter(self.port, "srvr", host=self.host)
         return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
     def mntr(self):
-        text = four_letter(self.port, "mntr")
+        text = four_letter(self.port, "mntr", host=self.host)
         return dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line)
 
     def load_directory(self, source):

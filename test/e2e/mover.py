@@ -56,7 +56,8 @@ class Mover:
         self.next += 1
         conn = None
         try:
-            conn = zk.Conn(member.port, handshake=False, io_timeout_s=self.op_timeout_s)
+            conn = zk.Conn(member.port, handshake=False, io_timeout_s=self.op_timeout_s,
+                           host=member.host)
             sid, password = self.session or (0, b"\0" * 16)
             conn.handshake(self.timeout_ms, sid, password, self.last_zxid)
         except (OSError, TimeoutError, zk.Closed):
