@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+enum { REFUSALS_MAX = 3 };
 enum { COUNTER_LAST = 0xfffffffe }; // the next one ends the epoch
 
 struct leader *leader_new(const struct role_settings *s, struct history *h)
@@ -148,6 +149,7 @@ static void on_learner_info(struct leader *l, struct peer *p, const struct zab_p
         return;
     }
     p->phase = PEER_JOINED;
+    p->accepted = zxid_epoch(k->zxid);
     p->observer = k->type == QPACKET_OBSERVERINFO;
     join(l, p->sid, zxid_epoch(k->zxid));
     if (l->phase > LEADER_ACCEPTING) {
@@ -543,6 +545,23 @@ static void on_peer_up(struct leader *l, int64_t sid)
         .sid = sid, .deadline = leader_limit(l, 2 * l->s.init_limit + l->s.sync_limit)};
 }
 
+// A voter that has accepted a later epoch (it took part in a discovery that came to nothing) cannot
+// follow this leader, ever: with it the ensemble has one failure less to give. Java leaves it so
+// until the next election. Here that comes when it has been turned away a few times, and the epoch
+// it has accepted is accepted here, too, so that the next one is later.
+static void on_gone(struct leader *l, struct peer *p)
+{
+    int64_t accepted = p->accepted;
+    bool refuses = p->phase == PEER_TOLD && accepted > l->epoch.epoch &&
+                   quorum_has_voter(&l->quorum, p->sid);
+    forget(l, p);
+    if (refuses && l->phase == LEADER_BROADCAST && accepted < EPOCH_FAR &&
+        ++l->refusals >= REFUSALS_MAX) {
+        acts_add(&l->acts, (struct role_action){.type = ROLE_SAVE_ACCEPTED, .epoch = accepted});
+        leader_step_down(l, "a voter has accepted a later epoch and cannot follow");
+    }
+}
+
 static void on_peer_event(struct leader *l, const struct role_event *ev)
 {
     struct peer *p = find(l, ev->sid);
@@ -551,7 +570,7 @@ static void on_peer_event(struct leader *l, const struct role_event *ev)
     }
     switch ((int)ev->type) {
     case ROLE_IN_PEER_DOWN:
-        forget(l, p);
+        on_gone(l, p);
         break;
     case ROLE_IN_PACKET:
         on_packet(l, p, ev);

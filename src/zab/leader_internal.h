@@ -34,6 +34,7 @@ struct peer {
     int64_t sid;
     enum peer_phase phase;
     bool observer;
+    int64_t accepted; // epoch, as it said
     struct catchup catchup;
     int64_t acked;        // the last proposal it acknowledged; 0: none
     int64_t commit_sent;  // and the COMMITs up to this one
@@ -71,6 +72,7 @@ struct leader {
     struct pending_sync *syncs;   // [syncs_at, syncs_n), in zxid order
     size_t syncs_at, syncs_n, syncs_cap;
     uint64_t questions;
+    int refusals; // by voters that have accepted a later epoch
     struct acts acts;
 };
 

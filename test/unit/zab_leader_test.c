@@ -272,6 +272,41 @@ static void a_sync_waits_for_what_is_outstanding(void **state)
     end();
 }
 
+// ---- who has accepted a later epoch ------------------------------------------------------------
+
+static void a_voter_that_can_never_follow_ends_the_role(void **state)
+{
+    (void)state;
+    begin();
+    serve_with_1();
+    for (int i = 0; i < 3; i++) {
+        assert_false(leader_is_over(leader));
+        event(ROLE_IN_PEER_UP, 2, 0, 0);
+        packet(2, QPACKET_FOLLOWERINFO, 0x700000000, 0);
+        assert_int_equal(sent(2, QPACKET_LEADERINFO), 1); // as Java; it refuses
+        event(ROLE_IN_PEER_DOWN, 2, 0, 0);
+    }
+    assert_int_equal(out.n, 2);
+    assert_int_equal(out.actions[0].type, ROLE_SAVE_ACCEPTED); // the next epoch is later
+    assert_int_equal(out.actions[0].epoch, 7);
+    assert_int_equal(out.actions[1].type, ROLE_STEP_DOWN);
+    end();
+}
+
+static void an_observer_does_not(void **state)
+{
+    (void)state;
+    begin();
+    serve_with_1();
+    for (int i = 0; i < 9; i++) {
+        event(ROLE_IN_PEER_UP, 4, 0, 0);
+        packet(4, QPACKET_OBSERVERINFO, 0x700000000, 0);
+        event(ROLE_IN_PEER_DOWN, 4, 0, 0);
+    }
+    assert_false(leader_is_over(leader));
+    end();
+}
+
 // ---- who comes without a history --------------------------------------------------------------
 
 static void who_reports_zxid_0_gets_a_snapshot(void **state)
@@ -613,6 +648,8 @@ int main(void)
         cmocka_unit_test(a_proposal_without_ack_cuts_a_learner_off),
         cmocka_unit_test(observers_are_informed_and_count_nowhere),
         cmocka_unit_test(a_sync_waits_for_what_is_outstanding),
+        cmocka_unit_test(a_voter_that_can_never_follow_ends_the_role),
+        cmocka_unit_test(an_observer_does_not),
         cmocka_unit_test(who_reports_zxid_0_gets_a_snapshot),
         cmocka_unit_test(a_reconfiguration_needs_the_old_and_the_new),
         cmocka_unit_test(what_stands_behind_it_waits_for_both_too),
