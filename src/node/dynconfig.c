@@ -268,15 +268,20 @@ static void run(struct env_job *job)
 
 // ---- on the core thread
 
+static bool is_wanted(const struct order *o)
+{
+    return o->next.version || o->active.version || o->drop_next;
+}
+
 static void begin(struct dynconfig *d)
 {
-    if (d->running || (!d->waiting.next.version && !d->waiting.active.version)) {
+    if (d->running || !is_wanted(&d->waiting)) {
         return;
     }
     order_fini(&d->order);
     d->order = d->waiting;
     d->waiting = (struct order){0};
-    d->order.drop_next = d->order.active.version && d->next_version <= d->order.active.version;
+    d->order.drop_next |= d->order.active.version && d->next_version <= d->order.active.version;
     if (d->order.drop_next) {
         d->order.next.version = 0;
     }
@@ -299,8 +304,19 @@ void dynconfig_save_next(struct dynconfig *d, const struct members *m)
         return;
     }
     d->next_version = m->version;
+    d->waiting.drop_next = false; // it is replaced
     want(&d->waiting.next, m, MEMBERS_NEXT);
     begin(d);
+}
+
+void dynconfig_forget_next(struct dynconfig *d)
+{
+    if (d->path) {
+        d->next_version = d->active_version;
+        d->waiting.next.version = 0;
+        d->waiting.drop_next = true;
+        begin(d);
+    }
 }
 
 void dynconfig_activate(struct dynconfig *d, const struct members *m, int64_t sid)
@@ -340,5 +356,5 @@ void dynconfig_on_job(struct dynconfig *d, struct env_job *job)
 
 bool dynconfig_is_idle(const struct dynconfig *d)
 {
-    return !d->running && !d->waiting.next.version && !d->waiting.active.version;
+    return !d->running && !is_wanted(&d->waiting);
 }

@@ -47,6 +47,8 @@ void dynconfig_free(struct dynconfig **d);
 
 // Core thread; both copy what they need. Java's setLastSeenQuorumVerifier: writes .dynamic.next.
 // A version that is not above the last one is ignored.
+// What save_next was given will never be: its file goes.
+void dynconfig_forget_next(struct dynconfig *d);
 void dynconfig_save_next(struct dynconfig *d, const struct members *m);
 // Java's setQuorumVerifier: writes .dynamic.<version>, makes zoo.cfg point to it, and deletes
 // .dynamic.next unless that has a higher version. zoo.cfg keeps everything else, but loses server.,

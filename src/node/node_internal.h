@@ -89,8 +89,9 @@ struct status {
 struct ensemble {
     int64_t sid;
     struct members *committed, *last_seen; // last_seen NULL: the same as committed
-    struct members *told;                  // learner: of its leader's NEWLEADER, until it serves
-    struct members **retired;              // a role may still hold them
+    int64_t proposed; // learner: version of the last membership that the leader proposed; 0: none
+    struct members *told;     // learner: of its leader's NEWLEADER, until it serves
+    struct members **retired; // a role may still hold them
     size_t retired_n, retired_cap;
     bool client_is_static; // reconfigurations leave the client port alone
     struct buf text;       // of NEWLEADER, for one packet
@@ -295,7 +296,7 @@ void request_reap(struct node *n);
 enum zkerr reconfig_plan(struct node *n, struct slice body, int64_t zxid, struct members **out);
 void reconfig_seen(struct node *n, struct members *m); // takes m: last seen from now on
 void reconfig_seen_text(struct node *n, struct slice text);
-void reconfig_told(struct node *n, struct slice text); // by the leader's NEWLEADER
+void reconfig_told(struct node *n, struct slice text);         // by the leader's NEWLEADER
 void reconfig_commit(struct node *n, const struct members *m); // copied: committed from now on
 // 15.5: m is committed. designated: NOBODY if none was named. True: the role must end.
 bool reconfig_activate(struct node *n, const struct members *m, int64_t designated, int64_t zxid);

@@ -58,8 +58,27 @@ void reconfig_seen_text(struct node *n, struct slice text)
 {
     struct members *m = parse(n, text);
     if (m) {
+        n->ens->proposed = m->version;
         reconfig_seen(n, m);
     }
+}
+
+// What was seen last is neither established nor proposed: it was cut off the log, where it never
+// got a quorum. A later role must not make it come true.
+static void forget_lost(struct node *n, const struct members *told)
+{
+    struct ensemble *e = n->ens;
+    if (!e->last_seen || e->last_seen->version <= told->version ||
+        e->last_seen->version == e->proposed) {
+        return;
+    }
+    log_info(&n->env->log,
+             "the membership of version 0x%" PRIx64 " is forgotten: it was never committed",
+             (uint64_t)e->last_seen->version);
+    retire(e, e->last_seen);
+    e->last_seen = NULL;
+    dynconfig_forget_next(e->dyn);
+    elect_set_members(e->elect, e->committed, NULL, false);
 }
 
 // What the learner activates when it serves: not the last seen one, which may be of a proposal that
@@ -70,6 +89,7 @@ void reconfig_told(struct node *n, struct slice text)
     if (m) {
         members_free(&n->ens->told);
         n->ens->told = members_copy(m);
+        forget_lost(n, m);
         reconfig_seen(n, m);
     }
 }
