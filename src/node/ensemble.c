@@ -193,7 +193,7 @@ static void take_named_role(struct node *n)
 
 static void settle(struct node *n)
 {
-    if (!role_is_settled(n) || waits_to_look(n)) {
+    if (waits_to_look(n) || !role_is_settled(n)) {
         return;
     }
     if (n->ens->named != MEMBERS_NOBODY) {
@@ -309,6 +309,7 @@ void ensemble_end_role(struct node *n, const char *why)
         c->told = true; // what ends it is not of the next role
     }
     members_free(&e->told);
+    e->proposed = 0;
     if (e->taking) {
         disk_take_abandon(n->disk);
         e->taking = false;
@@ -467,11 +468,17 @@ static void pace_snapshot(struct node *n, struct peer_conn *c)
     }
 }
 
+static void expect_more(struct node *n, struct peer_conn *c)
+{
+    c->deadline = mono_add_ms(n->env->now, n->cfg->init_limit * n->cfg->tick_ms);
+}
+
 // The leader's stream is a snapshot. False: more bytes are needed.
 static bool take_snapshot(struct node *n, struct peer_conn *c)
 {
     struct ensemble *e = n->ens;
     size_t used = 0;
+    expect_more(n, c);
     if (!e->taken) {
         enum disk_take r = disk_take_put(n->disk, peers_unread(c), &used);
         peers_read(c, used);
@@ -489,6 +496,7 @@ static bool take_snapshot(struct node *n, struct peer_conn *c)
         peers_read(c, QPACKET_SIGNATURE_LEN);
         e->taking = e->taken = false;
         e->installing = true;
+        c->deadline = (struct mono){INT64_MAX};
         disk_take_commit(n->disk, n->tree);
     } else if (err != ERR_CUT) {
         n->over = "the leader's snapshot has no signature";
@@ -597,6 +605,7 @@ static void on_dialed(struct node *n, const struct env_event *ev)
     bool wanted = ev->dialed.dial == e->dial;
     e->dial = wanted ? 0 : e->dial;
     if (!n->learner || n->over || !wanted) {
+        c->told = true; // it is nothing to this role
         peers_close(&e->peers, c);
         return;
     }
@@ -609,7 +618,7 @@ static void on_closed(struct node *n, struct peer_conn *c)
     feed_end(n, c);
     node_set_conn_kind(n, c->conn, CONN_KIND_NONE);
     peers_del(&n->ens->peers, c);
-    if (!was.told && was.sid != PEER_UNKNOWN) {
+    if (!was.told && was.sid != PEER_UNKNOWN && !peers_of_sid(&n->ens->peers, was.sid)) {
         ensemble_peer_step(n, &was, (struct role_event){.type = ROLE_IN_PEER_DOWN, .sid = was.sid});
     }
 }
@@ -718,7 +727,8 @@ static void look_after_peers(struct node *n)
         if (c->closing) {
             continue;
         }
-        if (c->paused) {
+        if (c->paused) { // it is the disk's turn
+            expect_more(n, c);
             pace_snapshot(n, c);
         }
         if (c->deadline.ns <= n->env->now.ns) {

@@ -138,8 +138,9 @@ static void more(struct node *n, struct peer_conn *c)
 
 void feed_on_drained(struct node *n, struct peer_conn *c)
 {
-    if (c->feed.kind == FEED_SNAPSHOT) {
+    if (c->feed.kind == FEED_SNAPSHOT && !c->closing) {
         set_deadline(n, c);
+        ensemble_peer_step(n, c, (struct role_event){.type = ROLE_IN_FED, .sid = c->sid});
     }
     if (c->feed.waits && !c->closing) {
         more(n, c);
@@ -194,6 +195,7 @@ static void end_snapshot(struct node *n, struct peer_conn *c)
     struct feed f = c->feed;
     feed_end(n, c);
     c->deadline = (struct mono){INT64_MAX};
+    ensemble_peer_step(n, c, (struct role_event){.type = ROLE_IN_FED, .sid = c->sid});
     if (f.history_next) {
         feed_history(n, c->sid, f.history_role_tag, f.history_after);
     }

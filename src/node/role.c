@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "node/node_internal.h"
 
+enum { EPOCH_AGAIN_MS = 1000 }; // an epoch had no space on the disk
+
 static const char *const run_names[RUNS] = {
     "settling", "looking", "leading", "following", "observing", "gone",
 };
@@ -352,6 +354,7 @@ static void on_sync_failed(struct node *n)
     }
     if (n->saving_epoch) {
         n->saving_epoch = false;
+        n->ens->may_look_at = mono_add_ms(n->env->now, EPOCH_AGAIN_MS); // counts between roles
         role_step(n, (struct role_event){.type = ROLE_IN_LOG_FAILED});
         return;
     }

@@ -581,6 +581,9 @@ static void on_peer_event(struct leader *l, const struct role_event *ev)
     case ROLE_IN_HISTORY:
         leader_sync_on_history(l, p, ev);
         break;
+    case ROLE_IN_FED:
+        p->deadline = leader_limit(l, l->s.init_limit + l->s.sync_limit);
+        break;
     }
 }
 
@@ -622,6 +625,7 @@ static void on_event(struct leader *l, const struct role_event *ev)
     case ROLE_IN_PACKET:
     case ROLE_IN_DISK:
     case ROLE_IN_HISTORY:
+    case ROLE_IN_FED:
         on_peer_event(l, ev);
         break;
     case ROLE_IN_TRUNCATED:

@@ -11,7 +11,7 @@ struct learner *learner_new(const struct role_settings *s, struct history *h)
     struct learner *l = mem_zalloc(sizeof(*l));
     l->s = *s;
     l->history = h;
-    l->epoch = -1;
+    l->epoch = l->contained = -1;
     l->last = l->logged = l->committed = s->last_zxid;
     return l;
 }
@@ -201,7 +201,7 @@ static void on_opening(struct learner *l, const struct zab_packet *k)
         break;
     case QPACKET_SNAP:
         act(l, ROLE_LOAD_SNAPSHOT, k->zxid);
-        l->last = l->committed = l->logged = k->zxid;
+        l->last = l->committed = l->logged = l->contained = k->zxid;
         break;
     }
 }
@@ -268,6 +268,13 @@ static void on_epoch_saved(struct learner *l, int64_t epoch)
 
 // ---- the leader's stream ------------------------------------------------------------------------
 
+// A Java leader under load reads the zxid of its SNAP after it began to queue proposals: those up
+// to it come behind the snapshot, and are in it.
+static bool is_contained(const struct learner *l, int64_t zxid)
+{
+    return l->phase >= LEARNER_SYNCING && zxid <= l->contained;
+}
+
 static void on_proposal(struct learner *l, const struct zab_packet *k)
 {
     bool informs = k->type != QPACKET_PROPOSAL;
@@ -280,6 +287,9 @@ static void on_proposal(struct learner *l, const struct zab_packet *k)
     }
     if (zxid_epoch(k->zxid) > l->epoch) {
         step_down(l, "a proposal of an epoch that is yet to come");
+        return;
+    }
+    if (is_contained(l, k->zxid)) {
         return;
     }
     if (!k->txn || !zxid_follows(l->last, k->zxid)) {
@@ -310,7 +320,7 @@ static void on_commit(struct learner *l, const struct zab_packet *k)
     if (l->s.observer && l->phase == LEARNER_LIVE) {
         return;
     }
-    if (l->line.committed == l->line.n) {
+    if (l->line.committed == l->line.n || is_contained(l, k->zxid)) {
         return; // nothing waits for one: it says nothing new
     }
     if (l->line.v[l->line.committed].e.zxid != k->zxid) {
@@ -326,7 +336,7 @@ static void on_commit(struct learner *l, const struct zab_packet *k)
 static void on_inform_and_activate(struct learner *l, const struct zab_packet *k)
 {
     on_proposal(l, k);
-    if (l->phase != LEARNER_OVER) {
+    if (l->phase != LEARNER_OVER && !is_contained(l, k->zxid)) {
         activates(l, k);
     }
 }
@@ -444,6 +454,7 @@ static void on_event(struct learner *l, const struct role_event *ev)
     case ROLE_IN_SYNC:
     case ROLE_IN_DISK:
     case ROLE_IN_HISTORY:
+    case ROLE_IN_FED:
     case ROLE_IN_COMMITTED:
         must(false); // of leaders only
     }

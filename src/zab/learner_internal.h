@@ -28,6 +28,7 @@ struct learner {
     int64_t epoch;         // offered by the leader
     bool opened;           // what the opening packet asked for is durable
     int64_t last;          // the last entry taken in
+    int64_t contained;     // zxid of the snapshot, which holds what comes again; -1: none
     int64_t history_end;   // the last entry that had its COMMIT before NEWLEADER
     int64_t last_appended; // of this role; 0: none
     int64_t logged;        // durable, as far as LOGGED said

@@ -268,6 +268,9 @@ static void on_peer_event(struct obsmaster *o, const struct role_event *ev)
     case ROLE_IN_PACKET:
         on_packet(o, p, ev->packet);
         break;
+    case ROLE_IN_FED:
+        p->deadline = limit(o, o->s.init_limit + o->s.sync_limit);
+        break;
     default:
         on_disk(o, p, ev);
         break;
@@ -309,6 +312,7 @@ void obsmaster_step(struct obsmaster *o, const struct role_event *ev, struct rol
     case ROLE_IN_PACKET:
     case ROLE_IN_DISK:
     case ROLE_IN_HISTORY:
+    case ROLE_IN_FED:
         on_peer_event(o, ev);
         break;
     default:

@@ -113,6 +113,7 @@ enum role_event_type {
     ROLE_IN_PROPOSE,         // leader: txn with leader_next_zxid()
     ROLE_IN_SYNC,            // leader: a sync of sid (own sid: of an own client), tag
     ROLE_IN_DISK,            // leader: answer to ASK_DISK of sid, with its tag
+    ROLE_IN_FED,             // leader: sid goes on taking the snapshot it is sent; that may last
     ROLE_IN_HISTORY,  // leader: answer to READ_HISTORY of sid, with its tag, a part at a time
     ROLE_IN_COMMITTED // observer master: the learner beside it has committed what packet, an INFORM
                       // or INFORMANDACTIVATE, says
