@@ -79,8 +79,9 @@ static void on_expiry(struct check_tree *c, struct world *w, const struct txn *t
                     t->hdr.client_id);
         return;
     }
-    int64_t silence = hosts_awake_ns(w) - s->heard_ns + expiry_slack_ns(w, s, t->hdr.zxid);
-    silence = silence > s->gap_ns ? silence : s->gap_ns;
+    int64_t silence = hosts_awake_ns(w) - s->heard_ns;
+    silence = silence > s->gap_ns ? silence : s->gap_ns; // the end of a gap is told late, too
+    silence += expiry_slack_ns(w, s, t->hdr.zxid);
     if (silence < s->timeout_ms * SIM_MS) {
         report_fail(&w->report,
                     "session 0x%" PRIx64 " expired, but was never silent for longer than %" PRId64
