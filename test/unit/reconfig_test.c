@@ -123,6 +123,19 @@ static void groups_change_as_a_whole_only(void **state)
     nrig_free(&r);
 }
 
+static void expect_said(struct nrig *r, int64_t sid, int64_t version)
+{
+    struct note n, last = {0};
+    struct members *m;
+    while (nrig_next_note(r, sid, &n)) {
+        last = n;
+    }
+    assert_non_null(last.config.p);
+    assert_int_equal(members_parse(last.config, &m), ERR_OK);
+    assert_int_equal(m->version, version);
+    members_free(&m);
+}
+
 // ---- on its way ---------------------------------------------------------------------------------
 
 static const struct auth nobody = {NULL, 0};
@@ -177,6 +190,8 @@ static void it_is_proposed_committed_and_written(void **state)
     snprintf(path, sizeof(path), "/conf/zoo.cfg.dynamic.%llx", (unsigned long long)zxid);
     assert_non_null(fake_env_peek(r->f, path).p);
     assert_null(fake_env_peek(r->f, "/conf/zoo.cfg.dynamic.next").p);
+    nrig_note(r, 3, (struct note){.leader = 3}); // whoever asks now hears of it
+    expect_said(r, 3, zxid);
     nrig_free(&r);
 }
 
@@ -235,6 +250,96 @@ static void the_leader_that_leaves_hands_over_first(void **state)
     nrig_free(&r);
 }
 
+// ---- from other servers -------------------------------------------------------------------------
+
+#define THREE                                                                \
+    "server.1=h1:2001:3001:participant\nserver.2=h2:2002:3002:participant\n" \
+    "server.3=h3:2003:3003:participant\n"
+
+static void a_newer_membership_is_adopted_while_looking(void **state)
+{
+    (void)state;
+    struct nrig *r = nrig_new(1, 3, 0, RECONFIG);
+    struct note n = {.leader = 3};
+    n.config = SLICE_LIT(THREE "server.4=h4:2004:3004:participant\nversion=100000007");
+    nrig_note(r, 2, n);
+    nrig_pass(r, 10);
+    assert_int_equal(r->n->ens->committed->version, 0x100000007);
+    assert_int_equal(r->n->ens->committed->voters_n, 4);
+    assert_int_equal(r->n->run, RUN_LOOKING);
+    assert_int_equal(r->n->ens->elections, 2); // the votes of the other ensemble do not count
+    assert_true(fake_env_logged(r->f, "the membership changed"));
+    assert_non_null(fake_env_peek(r->f, "/conf/zoo.cfg.dynamic.100000007").p);
+    nrig_free(&r);
+}
+
+// The committed one is only newer, but another one, which had not become it, is dropped by that.
+static void adopting_drops_what_never_committed(void **state)
+{
+    (void)state;
+    struct nrig *r = nrig_new(1, 3, 0, RECONFIG);
+    struct members *m;
+    struct note n = {.leader = 3, .config = SLICE_LIT(THREE "version=100000007")};
+    assert_int_equal(members_parse(SLICE_LIT(THREE "server.4=h4:2004:3004\nversion=100000005"), &m),
+                     ERR_OK);
+    reconfig_seen(r->n, m);
+    assert_ptr_equal(ensemble_last_seen(r->n), m);
+    nrig_note(r, 2, n);
+    nrig_pass(r, 10);
+    assert_null(r->n->ens->last_seen);
+    assert_int_equal(r->n->ens->committed->version, 0x100000007);
+    assert_int_equal(r->n->ens->elections, 2); // other voters than before decide
+    nrig_vote_conn(r, 2);
+    nrig_note(r, 2, n);
+    expect_said(r, 2, 0x100000007);
+    nrig_free(&r);
+}
+
+static void without_reconfigurations_nothing_is_adopted(void **state)
+{
+    (void)state;
+    struct nrig *r = nrig_new(1, 3, 0, NULL);
+    struct note n = {.leader = 3, .config = SLICE_LIT(THREE "version=100000007")};
+    nrig_note(r, 2, n);
+    nrig_pass(r, 10);
+    assert_int_equal(r->n->ens->committed->version, 0);
+    nrig_free(&r);
+}
+
+// What the leader has only proposed is seen, but not established when the follower serves.
+static void a_follower_activates_what_newleader_said(void **state)
+{
+    (void)state;
+    struct nrig *r = nrig_new(1, 3, 0, RECONFIG);
+    struct buf b = {0};
+    struct txn t = {.hdr = {1, 1, zxid_of_epoch(1) + 1, 1, OP_RECONFIG}};
+    struct leader_info info = {QPACKET_PROTOCOL};
+    t.body.type = OP_RECONFIG;
+    t.body.set_data = (struct set_data_txn){
+        SLICE_LIT("/zookeeper/config"),
+        SLICE_LIT(THREE "server.4=h4:2004:3004:participant;2181\nversion=100000001"), -1};
+    txn_encode(&b, &t);
+    nrig_elect(r, 3);
+    uint32_t conn = nrig_dialed(r, NRIG_QUORUM + 3);
+    nrig_send_record(r, conn, QPACKET_LEADERINFO, zxid_of_epoch(1), &record_leader_info, &info,
+                     SLICE_NULL);
+    nrig_send(r, conn, QPACKET_DIFF, 0, SLICE_NULL);
+    nrig_send(r, conn, QPACKET_PROPOSAL, t.hdr.zxid, buf_slice(&b));
+    nrig_send(r, conn, QPACKET_NEWLEADER, zxid_of_epoch(1), SLICE_LIT(THREE "version=100000000"));
+    nrig_send(r, conn, QPACKET_UPTODATE, 0, SLICE_NULL);
+    assert_true(r->n->serving);
+    assert_int_equal(r->n->ens->committed->version, 0x100000000);
+    assert_int_equal(ensemble_last_seen(r->n)->version, 0x100000001);
+    struct activation a = {3};
+    nrig_send_record(r, conn, QPACKET_COMMITANDACTIVATE, t.hdr.zxid, &record_activation, &a,
+                     SLICE_NULL);
+    assert_int_equal(r->n->ens->committed->version, 0x100000001);
+    assert_int_equal(r->n->ens->committed->voters_n, 4);
+    assert_int_equal(r->n->run, RUN_FOLLOWING);
+    buf_fini(&b);
+    nrig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +352,10 @@ int main(void)
         cmocka_unit_test(it_is_proposed_committed_and_written),
         cmocka_unit_test(newleader_tells_what_is_committed),
         cmocka_unit_test(the_leader_that_leaves_hands_over_first),
+        cmocka_unit_test(a_newer_membership_is_adopted_while_looking),
+        cmocka_unit_test(adopting_drops_what_never_committed),
+        cmocka_unit_test(without_reconfigurations_nothing_is_adopted),
+        cmocka_unit_test(a_follower_activates_what_newleader_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
