@@ -223,6 +223,27 @@ static void adopt(struct node *n, struct members *m)
     }
 }
 
+// 5.9: a leader that does not serve yet, and whose voters look again. Java waits for initLimit
+// unless leader.maxTimeToWaitForEpoch says otherwise; by then they may have waited for each other
+// in turns. Here a tick is enough if those who are connected are no quorum.
+static bool is_left(struct node *n)
+{
+    struct ensemble *e = n->ens;
+    int64_t patience_ms =
+        n->cfg->max_wait_for_epoch_ms >= 0 ? n->cfg->max_wait_for_epoch_ms : n->cfg->tick_ms;
+    struct quorum quorum;
+    struct quorum_acks there = {0};
+    quorum_init(&quorum, e->committed, e->last_seen);
+    quorum_ack(&quorum, &there, e->sid);
+    for (const struct peer_conn *c = e->peers.first; c; c = c->next) {
+        if (!c->closing && c->sid != PEER_UNKNOWN) {
+            quorum_ack(&quorum, &there, c->sid);
+        }
+    }
+    return !quorum_reached(&quorum, &there) &&
+           mono_diff_ms(n->env->now, e->role_since) > patience_ms;
+}
+
 static void take_outcome(struct node *n)
 {
     struct elect_outcome o;
@@ -233,10 +254,8 @@ static void take_outcome(struct node *n)
         adopt(n, o.members);
         members_free(&o.members);
     }
-    if (o.voter_looking && n->run == RUN_LEADING && !n->serving && !n->over &&
-        n->cfg->max_wait_for_epoch_ms >= 0 &&
-        mono_diff_ms(n->env->now, n->ens->role_since) > n->cfg->max_wait_for_epoch_ms) {
-        n->over = "a voter went looking before this leader had an epoch";
+    if (o.voter_looking && n->leader && !n->serving && !n->over && is_left(n)) {
+        n->over = "its voters look for another leader before it has an epoch";
     }
     if (o.elected) {
         on_elected(n, &o);

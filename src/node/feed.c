@@ -46,7 +46,9 @@ static void offer(struct node *n, struct peer_conn *c)
     disk_offer(n->disk, c->feed.tag, c->feed.after, committed(n));
 }
 
-// fresh: what is on the disk will not do. A snapshot is written first, if it may be.
+// fresh: what is on the disk will not do, and a snapshot is written first. Before this leader
+// serves what is in it may not be committed yet (ZOOKEEPER-1549), so only for want of anything
+// else: should another leader cut the log, snapshots above the cut go with it.
 void feed_offer(struct node *n, int64_t sid, uint64_t role_tag, int64_t after, bool fresh)
 {
     struct peer_conn *c;
@@ -55,8 +57,9 @@ void feed_offer(struct node *n, int64_t sid, uint64_t role_tag, int64_t after, b
     }
     c->feed.role_tag = role_tag;
     c->feed.after = after;
-    c->feed.fresh = fresh && n->serving;
-    if (c->feed.fresh) {
+    c->feed.fresh = fresh;
+    if (fresh) {
+        disk_allow_snapshots(n->disk, true);
         disk_snapshot_soon(n->disk);
     } else {
         offer(n, c);
