@@ -137,6 +137,7 @@ struct ensemble {
     int64_t master; // of an observer: sid it has its connection to, the leader's or another one
     uint32_t observers_listener;
     bool observers_listening;
+    struct expiry *speakers; // of observers.c; only its map of owners is used
 
     // As leader.
     uint32_t listener;
@@ -259,6 +260,10 @@ void observers_step(struct node *n, struct role_event ev);
 void observers_committed(struct node *n, const struct role_action *commit,
                          const struct role_action *activation); // NULL: it is none
 bool observers_listens(const struct node *n, uint32_t listener);
+// A session is being renewed by way of this server: from now on sid (this server, an observer below)
+// speaks for it. The leader cannot tell them apart, it sees this server's sid.
+void observers_renewed(struct node *n, int64_t session, int64_t sid);
+bool observers_may_speak(const struct node *n, int64_t session, int64_t sid);
 // The voter that this observer is to dial next; false: the leader.
 bool observers_next_master(struct node *n, int64_t *sid);
 

@@ -46,6 +46,7 @@ void observers_begin(struct node *n)
                                    .committed = learner_committed(n->learner),
                                    .config_version = e->committed->version};
     n->obsmaster = obsmaster_new(&s, &n->history);
+    e->speakers = expiry_new((int32_t)n->cfg->tick_ms, n->env->seed);
     log_info(&n->env->log, "observers are taken on port %" PRId64, n->cfg->observer_master_port);
 }
 
@@ -56,6 +57,7 @@ void observers_end(struct node *n)
         n->ens->observers_listening = false;
     }
     obsmaster_free(&n->obsmaster);
+    expiry_free(&n->ens->speakers);
 }
 
 bool observers_listens(const struct node *n, uint32_t listener)
@@ -99,6 +101,31 @@ void observers_step(struct node *n, struct role_event ev)
     }
 }
 
+// ---- who speaks for a session -------------------------------------------------------------------
+
+void observers_renewed(struct node *n, int64_t session, int64_t sid)
+{
+    if (n->obsmaster) {
+        expiry_add(n->ens->speakers, session, (int32_t)n->cfg->tick_ms, n->env->now);
+        expiry_set_owner(n->ens->speakers, session, sid);
+    }
+}
+
+bool observers_may_speak(const struct node *n, int64_t session, int64_t sid)
+{
+    int64_t speaker;
+    return !n->obsmaster || !expiry_owner(n->ens->speakers, session, &speaker) || speaker == sid;
+}
+
+static void forget_closed(struct node *n, const struct blob *txn)
+{
+    struct txn_header h;
+    if (expiry_count(n->ens->speakers) && !txn_decode_header(blob_slice(txn), &h) &&
+        h.type == OP_CLOSE_SESSION) {
+        expiry_remove(n->ens->speakers, h.client_id);
+    }
+}
+
 void observers_committed(struct node *n, const struct role_action *commit,
                          const struct role_action *activation)
 {
@@ -107,6 +134,7 @@ void observers_committed(struct node *n, const struct role_action *commit,
                            .txn = commit->txn,
                            .designated = activation ? activation->sid : 0};
     observers_step(n, (struct role_event){.type = ROLE_IN_COMMITTED, .packet = &k});
+    forget_closed(n, commit->txn);
 }
 
 // ---- an observer --------------------------------------------------------------------------------

@@ -226,14 +226,34 @@ void request_touched(struct node *n, struct slice touches)
 
 // ---- a learner ----------------------------------------------------------------------------------
 
-static void forward(struct node *n, const struct learner_request *req, struct slice body,
-                    const struct auth *auth)
+// A write of a session that was since renewed elsewhere below this server. The leader would take
+// it, and out of order: so what goes in its place is one that no leader accepts, a delete of the
+// root, and whoever waits for its outcome hears of an error.
+static bool comes_late(const struct node *n, int64_t sid, const struct learner_request *req)
+{
+    return req->session_id && req->type != OP_CREATE_SESSION && req->type != OP_CLOSE_SESSION &&
+           req->type != OP_SYNC && !observers_may_speak(n, req->session_id, sid);
+}
+
+// Of an own client or, by sid, of an observer.
+static void forward(struct node *n, int64_t sid, const struct learner_request *asked,
+                    struct slice body, const struct auth *auth)
 {
     struct peer_conn *c = peers_of_sid(&n->ens->peers, n->ens->leader);
-    if (c) {
-        struct id_vec ids = {auth ? auth->ids : NULL, auth ? auth->n : -1};
-        qpacket_put_request(peers_out(c), req, body, &ids);
+    if (!c) {
+        return;
     }
+    struct learner_request req = *asked;
+    struct buf refused = {0};
+    if (comes_late(n, sid, &req)) {
+        struct delete_request root = {SLICE_LIT("/"), -1};
+        jute_put_record(&refused, &record_delete_request, &root);
+        req.type = OP_DELETE;
+        body = buf_slice(&refused);
+    }
+    struct id_vec ids = {auth ? auth->ids : NULL, auth ? auth->n : -1};
+    qpacket_put_request(peers_out(c), &req, body, &ids);
+    buf_fini(&refused);
 }
 
 static void ask_to_renew(struct node *n, const struct submit *s)
@@ -241,6 +261,7 @@ static void ask_to_renew(struct node *n, const struct submit *s)
     struct ensemble *e = n->ens;
     mem_grow((void **)&e->renewals, &e->renewals_cap, e->renewals_n + 1, sizeof(*e->renewals));
     e->renewals[e->renewals_n++] = (struct renewal){e->sid, s->session, s->tag};
+    observers_renewed(n, s->session, e->sid);
     struct buf body = {0};
     qpacket_put_touch(&body, s->session, s->timeout_ms);
     ensemble_send(
@@ -255,16 +276,16 @@ static void submit_to_leader(struct node *n, const struct submit *s)
     struct learner_request req = {s->session, s->cxid, s->op};
     switch (s->kind) {
     case SUBMIT_WRITE:
-        forward(n, &req, s->body, s->auth);
+        forward(n, e->sid, &req, s->body, s->auth);
         break;
     case SUBMIT_SESSION:
-        forward(n, &req, s->body, NULL);
+        forward(n, e->sid, &req, s->body, NULL);
         break;
     case SUBMIT_SYNC:
         mem_grow((void **)&e->syncs, &e->syncs_cap, e->syncs_n + 1, sizeof(*e->syncs));
         e->syncs[e->syncs_n++] = (struct asked_sync){e->sid, s->tag};
         req.type = OP_SYNC;
-        forward(n, &req, s->body, s->auth);
+        forward(n, e->sid, &req, s->body, s->auth);
         break;
     case SUBMIT_RENEW:
         ask_to_renew(n, s);
@@ -345,6 +366,7 @@ static void renew_below(struct node *n, int64_t sid, const struct zab_packet *k)
     }
     mem_grow((void **)&e->renewals, &e->renewals_cap, e->renewals_n + 1, sizeof(*e->renewals));
     e->renewals[e->renewals_n++] = (struct renewal){.sid = sid, .session = ask.session_id};
+    observers_renewed(n, ask.session_id, sid);
     ensemble_send(n, e->leader, k);
 }
 
@@ -367,7 +389,7 @@ void request_of_observer(struct node *n, int64_t sid, const struct zab_packet *k
         e->syncs[e->syncs_n++] = (struct asked_sync){.sid = sid};
     }
     struct auth who = {.ids = k->authinfo->v, .n = k->authinfo->n};
-    forward(n, &req, body, who.n < 0 ? NULL : &who);
+    forward(n, sid, &req, body, who.n < 0 ? NULL : &who);
 }
 
 // They go with the next PING's answer.
