@@ -91,14 +91,16 @@ static void on_expiry(struct check_tree *c, struct world *w, const struct txn *t
     decide_close(c->model, s->id, t->hdr.zxid);
 }
 
-static bool says_moved(const struct txn *t)
+// Or that it was closed where it moved to, before a late request over its former server.
+static bool says_moved(const struct txn *t, bool closed)
 {
     const struct txn_body *b = t->hdr.type == OP_MULTI && t->parts_n ? &t->parts[0] : &t->body;
     for (int32_t i = 1; t->hdr.type == OP_MULTI && i < t->parts_n; i++) {
         b = t->parts[i].type == OP_ERROR && t->parts[i].error.err == ZK_SESSIONMOVED ? &t->parts[i]
                                                                                      : b;
     }
-    return b->type == OP_ERROR && b->error.err == ZK_SESSIONMOVED;
+    return b->type == OP_ERROR &&
+           (b->error.err == ZK_SESSIONMOVED || (closed && b->error.err == ZK_SESSIONEXPIRED));
 }
 
 // A request that is still on its way when its client has gone to another server; or that client has
@@ -124,10 +126,10 @@ static void on_request(struct check_tree *c, struct world *w, const struct txn *
         }
         return;
     }
-    if (says_moved(t) && may_have_moved(w, q)) {
+    if (says_moved(t, s->closed) && may_have_moved(w, q)) {
         q->decided = true; // it has no effect
         q->zxid = t->hdr.zxid;
-        q->err = ZK_SESSIONMOVED;
+        q->err = s->closed ? ZK_SESSIONEXPIRED : ZK_SESSIONMOVED;
         c->model->zxid = t->hdr.zxid;
         return;
     }
