@@ -260,8 +260,8 @@ void observers_step(struct node *n, struct role_event ev);
 void observers_committed(struct node *n, const struct role_action *commit,
                          const struct role_action *activation); // NULL: it is none
 bool observers_listens(const struct node *n, uint32_t listener);
-// A session is being renewed by way of this server: from now on sid (this server, an observer below)
-// speaks for it. The leader cannot tell them apart, it sees this server's sid.
+// A session is being renewed by way of this server: from now on sid (this server, an observer
+// below) speaks for it. The leader cannot tell them apart, it sees this server's sid.
 void observers_renewed(struct node *n, int64_t session, int64_t sid);
 bool observers_may_speak(const struct node *n, int64_t session, int64_t sid);
 // The voter that this observer is to dial next; false: the leader.
