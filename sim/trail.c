@@ -9,7 +9,6 @@
 #include "node/node.h"
 #include "sim/check_tree.h"
 #include "sim/host.h"
-#include "sim/view.h"
 #include "sim/world.h"
 #include "tree/tree.h"
 #include "wire/txn.h"
@@ -172,7 +171,7 @@ static void extend(struct host *h, int64_t to)
 
 // ---- one host --------------------------------------------------------------------------------
 
-static void begin_to_lead(struct host *h, const struct view *v, int64_t to)
+static void begin_to_lead(struct host *h, const struct node_view *v, int64_t to)
 {
     struct world *w = h->w;
     struct check_tree *c = w->check;
@@ -194,7 +193,7 @@ static void begin_to_lead(struct host *h, const struct view *v, int64_t to)
 
 // A server that serves anew: it may have got its log from anywhere, so its newest file is read from
 // the start.
-static void begin_to_serve(struct host *h, const struct view *v, int64_t to)
+static void begin_to_serve(struct host *h, const struct node_view *v, int64_t to)
 {
     struct trail *t = &h->trail;
     int64_t end = committed_end(&h->w->check->committed);
@@ -224,7 +223,7 @@ static void check_digest(struct host *h, int64_t to)
 
 void trail_follow(struct host *h)
 {
-    struct view v = view_of(h);
+    struct node_view v = node_view(h->node);
     struct trail *t = &h->trail;
     int64_t to = tree_zxid(node_tree(h->node));
     if (!v.serving) {

@@ -437,3 +437,12 @@ void node_check(const struct node *n)
         must(leader_committed(n->leader) == tree_zxid(n->tree));
     }
 }
+
+struct node_view node_view(const struct node *n)
+{
+    struct disk_epochs e = {0};
+    if (n->ens) {
+        disk_get_epochs(n->disk, &e);
+    }
+    return (struct node_view){n->serving, n->serving && n->run == RUN_LEADING, e.current};
+}

@@ -30,3 +30,11 @@ const struct net_addr *node_client_addr(const struct node *n);
 struct tree;
 const struct tree *node_tree(const struct node *n); // for checkers
 void node_check(const struct node *n);              // invariants of all parts
+
+// What this server is to its ensemble, for checkers.
+struct node_view {
+    bool serving; // what its tree shows is committed
+    bool leading;
+    int64_t epoch; // current; 0 when standalone
+};
+struct node_view node_view(const struct node *n);
