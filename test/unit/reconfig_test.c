@@ -205,7 +205,8 @@ static void newleader_tells_what_is_committed(void **state)
     struct ack_epoch ack = {0};
     nrig_lead(r, 2);
     int64_t committed = r->n->ens->committed->version;
-    int64_t zxid = propose(r, "server.4=h4:2004:3004:participant;2181", NULL);
+    int64_t zxid = propose(r, "server.4=h4:2004:3004:observer;2181", NULL);
+    assert_int_equal(ensemble_last_seen(r->n)->version, zxid);
     uint32_t conn = nrig_accept(r, NRIG_QUORUM + 1);
     nrig_info(r, conn, QPACKET_FOLLOWERINFO, 3);
     nrig_expect(r, conn, QPACKET_LEADERINFO, NULL);
