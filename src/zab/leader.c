@@ -206,6 +206,7 @@ static void make_live(struct leader *l, struct peer *p)
     }
     acts_send(&l->acts, p->sid, QPACKET_UPTODATE, -1);
     p->phase = PEER_LIVE;
+    leader_confirm_live(l, p);
     int64_t first = zxid_of_epoch(l->epoch.epoch) + 1;
     first = p->commit_sent >= first ? p->commit_sent + 1 : first;
     for (int64_t z = first; z <= l->proposals.committed && !p->observer; z++) {
@@ -296,9 +297,14 @@ static void on_propose(struct leader *l, const struct role_event *ev)
     acts_add(&l->acts, (struct role_action){.type = ROLE_APPEND, .zxid = e.zxid, .txn = e.txn});
 }
 
+static bool may_answer(const struct leader *l, const struct pending_sync *s)
+{
+    return s->zxid <= l->proposals.committed && s->round <= l->confirmed;
+}
+
 static void answer_syncs(struct leader *l)
 {
-    while (l->syncs_at < l->syncs_n && l->syncs[l->syncs_at].zxid <= l->proposals.committed) {
+    while (l->syncs_at < l->syncs_n && may_answer(l, &l->syncs[l->syncs_at])) {
         const struct pending_sync *s = &l->syncs[l->syncs_at++];
         if (s->sid == l->s.sid) {
             acts_add(&l->acts, (struct role_action){.type = ROLE_SYNCED,
@@ -425,7 +431,7 @@ static void on_sync(struct leader *l, int64_t sid, uint64_t tag)
     bool waits = l->proposals.n && !l->s.alone;
     int64_t after = waits ? l->proposals.last_proposed : l->proposals.committed;
     mem_grow((void **)&l->syncs, &l->syncs_cap, l->syncs_n + 1, sizeof(*l->syncs));
-    l->syncs[l->syncs_n++] = (struct pending_sync){sid, after, tag};
+    l->syncs[l->syncs_n++] = (struct pending_sync){sid, after, leader_confirm_for(l, sid), tag};
     answer_syncs(l);
 }
 
@@ -451,6 +457,8 @@ static void on_packet(struct leader *l, struct peer *p, const struct role_event 
     } else if (k->type == QPACKET_ACK) {
         on_ack(l, p, k->zxid);
     } else if (k->type == QPACKET_PING) {
+        leader_confirm_pong(l, p);
+        answer_syncs(l);
         acts_add(&l->acts,
                  (struct role_action){.type = ROLE_TOUCHED, .sid = p->sid, .data = k->data});
     } else if (k->type == QPACKET_REQUEST || k->type == QPACKET_REVALIDATE) {
@@ -478,7 +486,7 @@ static void look_after(struct leader *l, struct peer *p)
 static void ping(struct leader *l, struct peer *p)
 {
     if (p->phase >= PEER_OFFERED) {
-        acts_send(&l->acts, p->sid, QPACKET_PING, l->proposals.last_proposed);
+        leader_ping(l, p);
     }
 }
 
@@ -552,8 +560,8 @@ static void on_peer_up(struct leader *l, int64_t sid)
 static void on_gone(struct leader *l, struct peer *p)
 {
     int64_t accepted = p->accepted;
-    bool refuses = p->phase == PEER_TOLD && accepted > l->epoch.epoch &&
-                   quorum_has_voter(&l->quorum, p->sid);
+    bool refuses =
+        p->phase == PEER_TOLD && accepted > l->epoch.epoch && quorum_has_voter(&l->quorum, p->sid);
     forget(l, p);
     if (refuses && l->phase == LEADER_BROADCAST && accepted < EPOCH_FAR &&
         ++l->refusals >= REFUSALS_MAX) {

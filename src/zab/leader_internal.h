@@ -36,15 +36,17 @@ struct peer {
     bool observer;
     int64_t accepted; // epoch, as it said
     struct catchup catchup;
-    int64_t acked;        // the last proposal it acknowledged; 0: none
-    int64_t commit_sent;  // and the COMMITs up to this one
-    struct mono deadline; // its next packet
-    struct mono since[2]; // oldest and newest proposal without ACK: since when
-    int64_t unacked[2];   // and which; 0: none
+    int64_t acked;                // the last proposal it acknowledged; 0: none
+    int64_t commit_sent;          // and the COMMITs up to this one
+    struct mono deadline;         // its next packet
+    struct mono since[2];         // oldest and newest proposal without ACK: since when
+    int64_t unacked[2];           // and which; 0: none
+    uint64_t pings, pongs, proof; // leader_confirm.c
 };
 
 struct pending_sync {
-    int64_t sid, zxid; // answered when zxid is committed
+    int64_t sid, zxid; // answered when zxid is committed ...
+    uint64_t round;    // ... and this round confirmed
     uint64_t tag;
 };
 
@@ -71,6 +73,7 @@ struct leader {
     bool pin_stale;               // who is read from the log, or how far, has changed
     struct pending_sync *syncs;   // [syncs_at, syncs_n), in zxid order
     size_t syncs_at, syncs_n, syncs_cap;
+    uint64_t round, round_wanted, confirmed; // leader_confirm.c
     uint64_t questions;
     int refusals; // by voters that have accepted a later epoch
     struct acts acts;
@@ -87,6 +90,13 @@ void leader_members_seen(struct leader *l, const struct members *m); // 8.5: bef
 void leader_members_serve(struct leader *l);
 void leader_members_propose(struct leader *l, const struct members *next, int64_t zxid);
 void leader_members_commit(struct leader *l, const struct proposal *p);
+
+// leader_confirm.c: whether this is still the leader.
+void leader_ping(struct leader *l, struct peer *p);
+void leader_confirm_live(struct leader *l, struct peer *p);
+void leader_confirm_pong(struct leader *l, struct peer *p);
+uint64_t leader_confirm_for(struct leader *l,
+                            int64_t sid); // the round that a sync of sid waits for
 
 // leader_sync.c: from PROMISED to OFFERED.
 void leader_sync_begin(struct leader *l, struct peer *p);

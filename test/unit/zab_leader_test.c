@@ -272,6 +272,29 @@ static void a_sync_waits_for_what_is_outstanding(void **state)
     end();
 }
 
+// What 1 says shows that it follows still; what the observer 4 says, nothing of that.
+static void a_sync_waits_for_a_quorum_that_still_follows(void **state)
+{
+    (void)state;
+    begin();
+    serve_with_1();
+    join_late(4);
+    packet(4, QPACKET_ACK, 0x300000000, 0);
+    event(ROLE_IN_SYNC, 4, 0, 0);
+    assert_int_equal(sent(1, QPACKET_PING), 1);
+    assert_int_equal(sent(4, QPACKET_SYNC), 0);
+    event(ROLE_IN_SYNC, 4, 0, 0);
+    assert_int_equal(out.n, 0); // one PING at a time: the next is for this one
+    packet(1, QPACKET_PING, 0, 0);
+    assert_int_equal(sent(4, QPACKET_SYNC), 1);
+    assert_int_equal(sent(1, QPACKET_PING), 1);
+    packet(4, QPACKET_PING, 0, 0);
+    assert_int_equal(sent(4, QPACKET_SYNC), 0);
+    packet(1, QPACKET_PING, 0, 0);
+    assert_int_equal(sent(4, QPACKET_SYNC), 1);
+    end();
+}
+
 // ---- who has accepted a later epoch ------------------------------------------------------------
 
 static void a_voter_that_can_never_follow_ends_the_role(void **state)
@@ -648,6 +671,7 @@ int main(void)
         cmocka_unit_test(a_proposal_without_ack_cuts_a_learner_off),
         cmocka_unit_test(observers_are_informed_and_count_nowhere),
         cmocka_unit_test(a_sync_waits_for_what_is_outstanding),
+        cmocka_unit_test(a_sync_waits_for_a_quorum_that_still_follows),
         cmocka_unit_test(a_voter_that_can_never_follow_ends_the_role),
         cmocka_unit_test(an_observer_does_not),
         cmocka_unit_test(who_reports_zxid_0_gets_a_snapshot),
