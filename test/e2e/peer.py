@@ -28,7 +28,7 @@ import harness
 LOOKING, FOLLOWING, LEADING, OBSERVING = range(4)
 V1, V2 = -65536, -65535
 NOBODY = -0x8000000000000000
-TIMEOUT_S = 8
+TIMEOUT_S = 5
 
 (REQUEST, PROPOSAL, ACK, COMMIT, PING, REVALIDATE, SYNC, INFORM, COMMITANDACTIVATE, NEWLEADER,
  FOLLOWERINFO, UPTODATE, DIFF, TRUNC, SNAP, OBSERVERINFO, LEADERINFO, ACKEPOCH,
@@ -560,11 +560,6 @@ class Real(ensemble.Member):
     def wait_said(self, text, times=1, timeout_s=TIMEOUT_S):
         harness.poll_until(lambda: self.stderr_text().count(text) >= times, timeout_s,
                            lambda: f"{text!r} in the log\n{self.stderr_tail()}")
-
-    def reads(self, path):
-        """The data of a node; None: there is none."""
-        with ensemble.connect(self) as c:
-            return c.get(path)[0] if c.exists(path) else None
 
 
 class World:
