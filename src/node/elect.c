@@ -395,6 +395,15 @@ bool elect_take(struct elect *e, struct elect_outcome *o)
     return o->elected || o->members || o->voter_looking;
 }
 
+size_t elect_reaches(const struct elect *e, const struct members *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->voters_n; i++) {
+        n += m->voters[i] != e->s.fle.sid && links_is_up(e->links, m->voters[i]);
+    }
+    return n;
+}
+
 const struct fle *elect_fle(const struct elect *e)
 {
     return e->fle;

@@ -54,5 +54,7 @@ void elect_on_env(struct elect *e, const struct env_event *ev); // of its port, 
 void elect_on_time(struct elect *e);
 bool elect_next(const struct elect *e, struct mono *at);   // when on_time is wanted
 bool elect_take(struct elect *e, struct elect_outcome *o); // false: nothing
+// How many of the voters, this server left out, an election connection stands to.
+size_t elect_reaches(const struct elect *e, const struct members *m);
 const struct fle *elect_fle(const struct elect *e);
 void elect_check(const struct elect *e);

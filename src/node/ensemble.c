@@ -18,6 +18,8 @@ enum {
     AGAIN_MAX_MS = 1000,     // ... to this
     CUTS_SAID = 10,          // per second, of connections that are cut
     READ_ONLY_AFTER_MS = 2000,
+    SAY_LOOKING_FIRST_MS = 5000,
+    SAY_LOOKING_MS = 60000,
     UNKNOWN_PEERS_MAX = 128, // connections that have not said who they are; the oldest goes
     STRANGERS_MAX = 256      // learners that no membership names
 };
@@ -43,6 +45,7 @@ static void look(struct node *n)
     disk_get_epochs(n->disk, &epochs);
     role_move(n, RUN_LOOKING);
     e->looking_since = n->env->now;
+    e->say_looking = mono_add_ms(n->env->now, SAY_LOOKING_FIRST_MS);
     e->elections++;
     log_info(&n->env->log, "looking for a leader (%s): last zxid 0x%" PRIx64 ", epoch %" PRId64,
              e->why, (uint64_t)tree_zxid(n->tree), epochs.current);
@@ -725,6 +728,7 @@ void ensemble_send(struct node *n, int64_t sid, const struct zab_packet *k)
         members_fmt(&e->text, n->leader ? leader_members(n->leader) : e->committed, MEMBERS_WIRE);
         text = buf_slice(&e->text);
     }
+    feed_say(n, sid, k);
     peers_send(c, k, e->sid, text);
 }
 
@@ -775,6 +779,18 @@ static void serve_readers(struct node *n)
     }
 }
 
+static void say_looking(struct node *n)
+{
+    struct ensemble *e = n->ens;
+    if (n->run != RUN_LOOKING || e->say_looking.ns > n->env->now.ns) {
+        return;
+    }
+    e->say_looking = mono_add_ms(n->env->now, SAY_LOOKING_MS);
+    log_warn(&n->env->log, "no leader for %" PRId64 " s: of %zu voters %zu others are connected",
+             mono_diff_ms(n->env->now, e->looking_since) / 1000, e->committed->voters_n,
+             elect_reaches(e->elect, e->committed));
+}
+
 void ensemble_on_time(struct node *n)
 {
     struct ensemble *e = n->ens;
@@ -794,6 +810,7 @@ void ensemble_on_time(struct node *n)
         role_end_if_over(n);
     }
     serve_readers(n);
+    say_looking(n);
 }
 
 static void sooner(bool *set, struct mono *at, struct mono other)

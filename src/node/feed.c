@@ -114,6 +114,18 @@ void feed_history(struct node *n, int64_t sid, uint64_t role_tag, int64_t after)
     disk_history_begin(n->disk, c->feed.tag, after, committed(n));
 }
 
+void feed_say(struct node *n, int64_t sid, const struct zab_packet *k)
+{
+    const struct logger *log = &n->env->log;
+    if (k->type == QPACKET_TRUNC) {
+        log_info(log, "server %" PRId64 " is told to cut its log at 0x%" PRIx64, sid,
+                 (uint64_t)k->zxid);
+    } else if (k->type == QPACKET_UPTODATE) {
+        log_info(log, "server %" PRId64 " is synchronised (committed is 0x%" PRIx64 ")", sid,
+                 (uint64_t)committed(n));
+    }
+}
+
 void feed_end(struct node *n, struct peer_conn *c)
 {
     if (c->feed.kind == FEED_SNAPSHOT) {

@@ -108,6 +108,7 @@ struct ensemble {
     int64_t named_zxid;
     const char *why; // the role ended; what the next election is for
     struct mono looking_since, role_since, may_look_at;
+    struct mono say_looking; // when it is said again that there is no leader
     int64_t election_ms, elections;
     int failures; // roles in a row that ended before they served
     struct summary election_time;
@@ -275,6 +276,7 @@ void feed_history(struct node *n, int64_t sid, uint64_t role_tag, int64_t after)
 void feed_on_disk(struct node *n, const struct disk_event *ev);
 void feed_on_drained(struct node *n, struct peer_conn *c);
 void feed_end(struct node *n, struct peer_conn *c);
+void feed_say(struct node *n, int64_t sid, const struct zab_packet *k); // what the log tells of it
 
 // request.c
 void request_propose(struct node *n, const struct prep_request *req, int64_t owner);
