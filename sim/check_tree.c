@@ -103,6 +103,13 @@ static bool says_moved(const struct txn *t, bool closed)
            (b->error.err == ZK_SESSIONMOVED || (closed && b->error.err == ZK_SESSIONEXPIRED));
 }
 
+// An observer master's word for it, when the client moved between it and an observer below it.
+static bool says_late(const struct world *w, const struct txn *t)
+{
+    return w->conf.observer_masters && t->hdr.type == OP_ERROR &&
+           t->body.error.err == ZK_BADARGUMENTS;
+}
+
 // A request that is still on its way when its client has gone to another server; or that client has
 // asked for its session at another server first, and the leader hears of it last (ZOOKEEPER-710).
 static bool may_have_moved(const struct world *w, const struct ask *q)
@@ -124,6 +131,13 @@ static void on_request(struct check_tree *c, struct world *w, const struct txn *
                         "the log has a request nobody made: session 0x%" PRIx64 " cxid %d type %d",
                         t->hdr.client_id, t->hdr.cxid, t->hdr.type);
         }
+        return;
+    }
+    if (says_late(w, t) && may_have_moved(w, q)) {
+        q->decided = true;
+        q->zxid = t->hdr.zxid;
+        q->err = ZK_BADARGUMENTS;
+        c->model->zxid = t->hdr.zxid;
         return;
     }
     if (says_moved(t, s->closed) && may_have_moved(w, q)) {

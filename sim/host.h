@@ -27,6 +27,7 @@ enum {
     DIAL_TO_MAX = 8,
     PORT_CLIENT = 2181,
     PORT_QUORUM = 2888,
+    PORT_OBSERVERS = 2191,
     PORT_ELECTION = 3888
 };
 

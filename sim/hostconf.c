@@ -38,6 +38,7 @@ void hostconf_draw(struct world *w, uint32_t voters, uint32_t observers)
                                      .init_limit = 6 + (uint32_t)world_below(w, 10),
                                      .sync_limit = 3 + (uint32_t)world_below(w, 5),
                                      .ports_in_lines = world_chance(w, 1, 2)};
+    w->conf.observer_masters = observers && world_chance(w, 1, 2);
 }
 
 // Number N of the server.N lines; it is also what myid says.
@@ -58,6 +59,9 @@ static void set_members(struct host *h)
     }
     set_number(h, "initLimit", c->init_limit);
     set_number(h, "syncLimit", c->sync_limit);
+    if (c->observer_masters) {
+        set_number(h, "observerMasterPort", PORT_OBSERVERS);
+    }
     set_one_of(h, "commitLogCount", ONE_OF("1", "5", "50", "500"));
     set_one_of(h, "cnxTimeout", ONE_OF("500", "2000", "5000"));
 }

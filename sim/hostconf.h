@@ -13,6 +13,7 @@ struct world;
 // Of all servers of a world.
 struct ensemble_conf {
     uint32_t voters, observers; // 1, 0: standalone
+    bool observer_masters;      // observers go to followers
     uint32_t init_limit, sync_limit;
     bool ports_in_lines; // client ports stand in the server.N lines
 };
