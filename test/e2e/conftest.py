@@ -42,6 +42,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import ensemble  # noqa: E402
 import harness  # noqa: E402
+import peer  # noqa: E402
 import zk  # noqa: E402
 
 
@@ -171,6 +172,32 @@ def make_ensemble(tmp_path):
             e.close()
     shutil.rmtree(tmp_path, ignore_errors=True)
     assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def make_world(tmp_path):
+    made = []
+
+    def make(**more):
+        made.append(peer.World(tmp_path / f"world{len(made)}", **more))
+        make.servers += made[-1].real
+        return made[-1].start()
+
+    make.servers = []
+    yield make
+    try:
+        for w in made:
+            for m in w.real:
+                assert m.proc is None or m.alive(), f"{m} died\n{m.stderr_tail()}"
+                peer.recover(w, m)
+    finally:
+        for w in made:
+            w.close()
+
+
+@pytest.fixture
+def world(make_world):
+    return make_world(real=[2], ghosts=[1, 3])
 
 
 _root_numbers = itertools.count(1)

@@ -24,6 +24,7 @@ import time
 
 import ensemble
 import harness
+import zk
 
 LOOKING, FOLLOWING, LEADING, OBSERVING = range(4)
 V1, V2 = -65536, -65535
@@ -128,6 +129,7 @@ def snapshot(nodes=(), sessions=()):
 
 
 SIGNATURE = jstr("BenWasHere")
+GARBAGE = bytes((i * 73 + 41) & 0xff for i in range(4096))
 
 
 class Note:
@@ -607,3 +609,23 @@ class World:
         self.end_ghosts()
         for m in self.real:
             m.kill()
+
+
+def recover(w, m):
+    """Whatever was done to this server: with a good leader it serves and writes."""
+    if m.proc is None:
+        return
+    w.end_ghosts()
+    q = w.ghost(max(w.members)).lead_well(m) if len(w.real) == 1 else None
+    if q:
+        z = zx(q.epoch, 1)
+        q.commit(z, create_txn(z, f"/recovered-{z:x}"))
+        assert w[m.sid].mode() == "follower"
+        harness.poll_until(lambda: m.zxid() == z, 5, "the write is applied")
+
+
+def write(m, q, path):
+    """A client's write at the leader whose learner q is tended."""
+    c = zk.Conn(m.port, io_timeout_s=5)
+    c.create(path)
+    return c

@@ -11,13 +11,12 @@ import pytest
 import harness
 import peer
 from peer import ACK, COMMIT, DIFF, PROPOSAL, SNAP, TRUNC, zx
-from test_peers import make_world, recover  # noqa: F401
 
 pytestmark = pytest.mark.skipif(harness.KIND == "apache", reason="about Reeve's own bounds, too")
 
 
 @pytest.fixture
-def world(make_world):  # noqa: F811
+def world(make_world):
     return make_world(real=[2], ghosts=[1, 3], config={
         "initLimit": 10, "syncLimit": 5, "reconfigEnabled": "true"})
 
