@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writing the ensemble's files. What is wanted is kept as a state, not as a list: at most one
-// proposed and one committed membership wait, and a newer one takes the place of an older. The job
-// takes what waits and brings the files there, in an order that a crash may cut anywhere:
+// Writing the ensemble's files. Each change is a job of its own on the lane of the log, so that
+// they come in the order asked for, and a proposed membership is on the disk before the transaction
+// that proposes it is, and so before its ACK. A job brings the files there in an order that a crash
+// may cut anywhere:
 //
 //   .dynamic.next -> .dynamic.<version> -> (.bak) -> zoo.cfg points to it -> .dynamic.next goes
 //
@@ -30,17 +31,21 @@ struct order {
     bool drop_next;
 };
 
+struct writing {
+    struct env_job job;
+    struct writing *next; // asked for after it
+    struct env *env;
+    const char *path;
+    struct order order;
+    enum err failed; // what came of it
+    struct buf what; // "<file>: <why>" if it failed
+};
+
 struct dynconfig {
     struct env *env;
     char *path;                           // of zoo.cfg; NULL: nothing is written
     int64_t next_version, active_version; // the last ones asked for
-    struct order waiting;
-
-    struct env_job job;
-    bool running;
-    struct order order; // the job's
-    enum err failed;    // and what came of it
-    struct buf what;    // "<file>: <why>" if it failed
+    struct writing *first;                // in flight, oldest first
 };
 
 static void order_fini(struct order *o)
@@ -68,10 +73,7 @@ void dynconfig_free(struct dynconfig **dp)
     if (!d) {
         return;
     }
-    must(!d->running);
-    order_fini(&d->waiting);
-    order_fini(&d->order);
-    buf_fini(&d->what);
+    must(!d->first);
     mem_free(d->path);
     mem_free(d);
 }
@@ -114,18 +116,18 @@ static enum err write_beside(struct env *env, const char *tmp, struct slice text
     return e;
 }
 
-static enum err replace(struct dynconfig *d, const char *path, struct slice text)
+static enum err replace(struct writing *w, const char *path, struct slice text)
 {
     char *tmp = path_of(path, ".tmp");
-    enum err e = write_beside(d->env, tmp, text);
+    enum err e = write_beside(w->env, tmp, text);
     if (e == ERR_OK) {
-        e = d->env->ops->rename(d->env, tmp, path);
+        e = w->env->ops->rename(w->env, tmp, path);
     }
     if (e == ERR_OK) {
-        e = sync_folder(d->env, path);
+        e = sync_folder(w->env, path);
     }
     if (e) {
-        buf_fmt(&d->what, "%s: %s", path, err_text(e));
+        buf_fmt(&w->what, "%s: %s", path, err_text(e));
     }
     mem_free(tmp);
     return e;
@@ -197,98 +199,98 @@ static enum err edit_text(struct slice text, const char *dynamic, struct edit *e
     return e;
 }
 
-static enum err point_to(struct dynconfig *d, const char *dynamic)
+static enum err point_to(struct writing *w, const char *dynamic)
 {
     struct buf text = {0}, edited = {0};
-    struct edit edit = {.own_client = d->order.own_client};
-    enum err e = dynconfig_read_file(d->env, d->path, LIMIT_CONFIG_FILE, &text);
+    struct edit edit = {.own_client = w->order.own_client};
+    enum err e = dynconfig_read_file(w->env, w->path, LIMIT_CONFIG_FILE, &text);
     if (e == ERR_OK) {
         e = edit_text(buf_slice(&text), dynamic, &edit, &edited);
     }
     if (e) {
-        buf_fmt(&d->what, "%s: %s", d->path, err_text(e));
+        buf_fmt(&w->what, "%s: %s", w->path, err_text(e));
     }
     if (e == ERR_OK && edit.was_static) {
-        char *bak = path_of(d->path, ".bak");
-        e = replace(d, bak, buf_slice(&text));
+        char *bak = path_of(w->path, ".bak");
+        e = replace(w, bak, buf_slice(&text));
         mem_free(bak);
     }
     if (e == ERR_OK) {
-        e = replace(d, d->path, buf_slice(&edited));
+        e = replace(w, w->path, buf_slice(&edited));
     }
     buf_fini(&text);
     buf_fini(&edited);
     return e;
 }
 
-static enum err write_active(struct dynconfig *d)
+static enum err write_active(struct writing *w)
 {
     char suffix[40];
-    snprintf(suffix, sizeof(suffix), ".dynamic.%" PRIx64, (uint64_t)d->order.active.version);
-    char *dynamic = path_of(d->path, suffix);
-    enum err e = replace(d, dynamic, buf_slice(&d->order.active.text));
+    snprintf(suffix, sizeof(suffix), ".dynamic.%" PRIx64, (uint64_t)w->order.active.version);
+    char *dynamic = path_of(w->path, suffix);
+    enum err e = replace(w, dynamic, buf_slice(&w->order.active.text));
     if (e == ERR_OK) {
-        e = point_to(d, dynamic);
+        e = point_to(w, dynamic);
     }
     mem_free(dynamic);
     return e;
 }
 
-static enum err drop_next(struct dynconfig *d, const char *next)
+static enum err drop_next(struct writing *w, const char *next)
 {
-    enum err e = d->env->ops->unlink(d->env, next);
+    enum err e = w->env->ops->unlink(w->env, next);
     if (e == ERR_OK) {
-        e = sync_folder(d->env, next);
+        e = sync_folder(w->env, next);
     } else if (e == ERR_NOTFOUND) {
         return ERR_OK;
     }
     if (e) {
-        buf_fmt(&d->what, "%s: %s", next, err_text(e));
+        buf_fmt(&w->what, "%s: %s", next, err_text(e));
     }
     return e;
 }
 
 static void run(struct env_job *job)
 {
-    struct dynconfig *d = job->owner;
-    char *next = path_of(d->path, ".dynamic.next");
+    struct writing *w = (struct writing *)job;
+    char *next = path_of(w->path, ".dynamic.next");
     enum err e = ERR_OK;
-    if (d->order.next.version) {
-        e = replace(d, next, buf_slice(&d->order.next.text));
+    if (w->order.next.version) {
+        e = replace(w, next, buf_slice(&w->order.next.text));
     }
-    if (e == ERR_OK && d->order.active.version) {
-        e = write_active(d);
+    if (e == ERR_OK && w->order.active.version) {
+        e = write_active(w);
     }
-    if (e == ERR_OK && d->order.drop_next) {
-        e = drop_next(d, next);
+    if (e == ERR_OK && w->order.drop_next) {
+        e = drop_next(w, next);
     }
-    d->failed = e;
+    w->failed = e;
     mem_free(next);
 }
 
 // ---- on the core thread
 
-static bool is_wanted(const struct order *o)
+static struct order *begin(struct dynconfig *d)
 {
-    return o->next.version || o->active.version || o->drop_next;
+    struct writing *w = mem_zalloc(sizeof(*w));
+    struct writing **at = &d->first;
+    while (*at) {
+        at = &(*at)->next;
+    }
+    *at = w;
+    w->env = d->env;
+    w->path = d->path;
+    w->job = (struct env_job){.run = run, .owner = d};
+    return &w->order;
 }
 
-static void begin(struct dynconfig *d)
+static void enqueue(struct dynconfig *d)
 {
-    if (d->running || !is_wanted(&d->waiting)) {
-        return;
+    struct writing *w = d->first;
+    while (w->next) {
+        w = w->next;
     }
-    order_fini(&d->order);
-    d->order = d->waiting;
-    d->waiting = (struct order){0};
-    d->order.drop_next |= d->order.active.version && d->next_version <= d->order.active.version;
-    if (d->order.drop_next) {
-        d->order.next.version = 0;
-    }
-    buf_clear(&d->what);
-    d->running = true;
-    d->job = (struct env_job){.run = run, .owner = d};
-    d->env->ops->job(d->env, ENV_LANE_BACKGROUND, &d->job);
+    d->env->ops->job(d->env, ENV_LANE_LOG, &w->job);
 }
 
 static void want(struct wanted *w, const struct members *m, enum members_form form)
@@ -304,18 +306,16 @@ void dynconfig_save_next(struct dynconfig *d, const struct members *m)
         return;
     }
     d->next_version = m->version;
-    d->waiting.drop_next = false; // it is replaced
-    want(&d->waiting.next, m, MEMBERS_NEXT);
-    begin(d);
+    want(&begin(d)->next, m, MEMBERS_NEXT);
+    enqueue(d);
 }
 
 void dynconfig_forget_next(struct dynconfig *d)
 {
     if (d->path) {
         d->next_version = d->active_version;
-        d->waiting.next.version = 0;
-        d->waiting.drop_next = true;
-        begin(d);
+        begin(d)->drop_next = true;
+        enqueue(d);
     }
 }
 
@@ -325,36 +325,43 @@ void dynconfig_activate(struct dynconfig *d, const struct members *m, int64_t si
         return;
     }
     const struct member *self = members_find(m, sid);
+    struct order *o = begin(d);
     d->active_version = m->version;
-    want(&d->waiting.active, m, MEMBERS_FILE);
-    d->waiting.own_client = self && self->client.host.p;
-    begin(d);
+    want(&o->active, m, MEMBERS_FILE);
+    o->own_client = self && self->client.host.p;
+    o->drop_next = d->next_version <= m->version;
+    enqueue(d);
 }
 
 bool dynconfig_owns(const struct dynconfig *d, const struct env_job *job)
 {
-    return job == &d->job;
+    const struct writing *w = d->first;
+    while (w && &w->job != job) {
+        w = w->next;
+    }
+    return w != NULL;
 }
 
 void dynconfig_on_job(struct dynconfig *d, struct env_job *job)
 {
-    must(dynconfig_owns(d, job));
-    must(d->running);
-    d->running = false;
-    if (d->failed) {
+    struct writing *w = d->first;
+    must(&w->job == job); // the lane does one after the other
+    d->first = w->next;
+    if (w->failed) {
         log_error(&d->env->log,
                   "the ensemble's new membership could not be written: %.*s; this server learns "
                   "it from the others when it starts again",
-                  SLICE_ARG(buf_slice(&d->what)));
-    } else if (d->order.active.version) {
+                  SLICE_ARG(buf_slice(&w->what)));
+    } else if (w->order.active.version) {
         log_info(&d->env->log, "%s now points to the membership of version %" PRIx64, d->path,
-                 (uint64_t)d->order.active.version);
+                 (uint64_t)w->order.active.version);
     }
-    order_fini(&d->order);
-    begin(d);
+    order_fini(&w->order);
+    buf_fini(&w->what);
+    mem_free(w);
 }
 
 bool dynconfig_is_idle(const struct dynconfig *d)
 {
-    return !d->running && !is_wanted(&d->waiting);
+    return !d->first;
 }

@@ -9,10 +9,11 @@
 //   <zoo.cfg>.bak               zoo.cfg as it was before the first reconfiguration
 //
 // They are Apache's, so either program starts from what the other left. dynconfig_load() reads them
-// once, before the loop. struct dynconfig writes them, in the order asked for, as jobs on the
-// background lane: a file is replaced as a whole or not at all. A failed write is logged and
-// nothing else comes of it: what was committed is in the tree, too, and the other servers tell it
-// again. Without reconfigEnabled, or without a zoo.cfg, nothing is ever written.
+// once, before the loop. struct dynconfig writes them, in the order asked for, as jobs on the lane
+// of the log, before what is appended to that later: a file is replaced as a whole or not at all. A
+// failed write is logged and nothing else comes of it: what was committed is in the tree, too, and
+// the other servers tell it again. Without reconfigEnabled, or without a zoo.cfg, nothing is ever
+// written.
 #pragma once
 
 #include "env.h"
@@ -47,9 +48,9 @@ void dynconfig_free(struct dynconfig **d);
 
 // Core thread; both copy what they need. Java's setLastSeenQuorumVerifier: writes .dynamic.next.
 // A version that is not above the last one is ignored.
+void dynconfig_save_next(struct dynconfig *d, const struct members *m);
 // What save_next was given will never be: its file goes.
 void dynconfig_forget_next(struct dynconfig *d);
-void dynconfig_save_next(struct dynconfig *d, const struct members *m);
 // Java's setQuorumVerifier: writes .dynamic.<version>, makes zoo.cfg point to it, and deletes
 // .dynamic.next unless that has a higher version. zoo.cfg keeps everything else, but loses server.,
 // group, weight, peerType, and clientPort and clientPortAddress if the membership has a client part

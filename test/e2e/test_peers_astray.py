@@ -33,6 +33,10 @@ def reconfig_txn(zxid, text):
                     peer.jstr("/zookeeper/config") + peer.buf(text) + struct.pack(">i", -1))
 
 
+def next_files(m):
+    return glob.glob(os.path.join(m.dir, "**", "*.dynamic.next"), recursive=True)
+
+
 def test_membership_that_was_cut_off_is_not_activated(world):
     """A reconfiguration that only this server had in its log, and the next leader cuts away."""
     m, g = world[2], world.ghost(3)
@@ -47,6 +51,7 @@ def test_membership_that_was_cut_off_is_not_activated(world):
     lost = zx(q.epoch, 2)
     q.send(PROPOSAL, lost, reconfig_txn(lost, text_of(world, lost, [2, 3])))
     q.expect(ACK, lost)
+    assert next_files(m), "the ACK came before the proposed membership was on the disk"
     g.close()
     g = world.ghost(3)
     q = g.lead(m)
@@ -65,7 +70,7 @@ def test_membership_that_was_cut_off_is_not_activated(world):
     q = world.ghost(3).lead(m)
     q.learner_info()
     assert q.config_version < lost
-    assert not glob.glob(os.path.join(m.dir, "**", "*.dynamic.next"), recursive=True)
+    assert not next_files(m)
 
 
 def test_snapshot_that_stands_still(world):
