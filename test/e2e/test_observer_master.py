@@ -9,6 +9,7 @@ import pytest
 import cases
 import ensemble
 import harness
+import reconfig
 import zk
 
 
@@ -100,5 +101,23 @@ def test_the_leader_changes(with_master):
     old.start()
     e.wait_serving()
     assert master_of(e, e[4]) is not new
+    cases.write_everywhere(e, "after")
+    e.wait_equal()
+
+
+@pytest.mark.parametrize("members", ["RRRRo", "RRRAo", "AAARo"])
+def test_the_membership_changes_below_a_master(make_ensemble, members):
+    """The observer hears of it with the transaction and goes on."""
+    config = dict(reconfig.CONFIG, observerMasterPort=harness.free_port())
+    e = make_ensemble(members, own_hosts=True, client_in_server_line=True, config=config)
+    e.start(leader=3)
+    observer = e[4]
+    master = master_of(e, observer)
+    other = e.others(e[3], master, observer)[0]
+    with reconfig.admin(e[3]) as c:
+        lines = reconfig.lines_of(reconfig.request(c, leaving=str(other.sid)))
+    ensemble.wait_for(lambda: reconfig.config_of(observer) == lines, 10, "the new membership")
+    assert master_of(e, observer) is master
+    reconfig.drop_member(e, other)
     cases.write_everywhere(e, "after")
     e.wait_equal()
