@@ -896,6 +896,7 @@ void ensemble_start(struct node *n)
     disk_forget_tail(n->disk);
     disk_allow_snapshots(n->disk, false);
     serve_set_mode(n->serve, SERVE_OFF, n->env->now, n->env->wall);
+    reconfig_seen_in_tree(n);
     reconfig_set_node(n);
     elect_set_members(e->elect, e->committed, e->last_seen, false);
 }

@@ -307,5 +307,6 @@ void reconfig_told(struct node *n, struct slice text);         // by the leader'
 void reconfig_commit(struct node *n, const struct members *m); // copied: committed from now on
 // 15.5: m is committed. designated: NOBODY if none was named. True: the role must end.
 bool reconfig_activate(struct node *n, const struct members *m, int64_t designated, int64_t zxid);
+void reconfig_seen_in_tree(struct node *n);
 void reconfig_set_node(struct node *n); // /zookeeper/config
 void reconfig_bury(struct node *n);     // frees retired memberships: there is no role

@@ -49,7 +49,7 @@ static struct members *parse(struct node *n, struct slice text)
 {
     struct members *m = NULL;
     if (n->cfg->reconfig_enabled && text.p && members_parse(text, &m)) {
-        log_warn(&n->env->log, "the leader's membership cannot be read: it is left aside");
+        log_warn(&n->env->log, "a membership cannot be read: it is left aside");
     }
     return m;
 }
@@ -91,6 +91,16 @@ void reconfig_told(struct node *n, struct slice text)
         n->ens->told = members_copy(m);
         forget_lost(n, m);
         reconfig_seen(n, m);
+    }
+}
+
+// The log may hold a reconfiguration that the files do not know yet: they are written beside it.
+// Whether it has committed is not known, so it counts as seen.
+void reconfig_seen_in_tree(struct node *n)
+{
+    uint32_t node = tree_find(n->tree, SLICE_LIT("/zookeeper/config"));
+    if (node) {
+        reconfig_seen_text(n, tree_node_data(n->tree, node));
     }
 }
 
