@@ -262,7 +262,7 @@ def test_zookeeper_4394_commit_between_newleader_and_uptodate(world):
 
 
 def test_acks_of_proposals_are_behind_the_disk(world):
-    m, q = world[2], following(world)
+    q = following(world)
     zxids = [zx(q.epoch, n) for n in range(1, 40)]
     for z in zxids:
         q.send(PROPOSAL, z, peer.create_txn(z, f"/n{z:x}", b"d" * 1000))
@@ -424,6 +424,7 @@ def test_snapshot_is_on_disk_before_its_ack(world):
 
 def test_zookeeper_2846_4925_diff_that_does_not_follow(world):
     """A first proposal that is not next to the own last zxid is refused."""
+    m = world[2]
     with_history(world)
     for z in (zx(1, 7), zx(1, 5), zx(1, 2), zx(2, 2)):
         q = world.ghost(3).lead(m)
