@@ -490,18 +490,33 @@ static void ping(struct leader *l, struct peer *p)
     }
 }
 
-// Java: Leader.lead's loop, the check of the quorum once per tick.
-static void look_for_quorum(struct leader *l)
+static bool has_quorum_at(const struct leader *l, enum peer_phase phase)
 {
     struct quorum_acks there = {0};
     quorum_ack(&l->quorum, &there, l->s.sid);
     for (size_t i = 0; i < l->peers_n; i++) {
-        if (l->peers[i].phase >= PEER_ACKED) {
+        if (l->peers[i].phase >= phase) {
             quorum_ack(&l->quorum, &there, l->peers[i].sid);
         }
     }
-    if (!quorum_reached(&l->quorum, &there)) {
+    return quorum_reached(&l->quorum, &there);
+}
+
+// Java: Leader.lead's loop, the check of the quorum once per tick.
+static void look_for_quorum(struct leader *l)
+{
+    if (!has_quorum_at(l, PEER_ACKED)) {
         leader_step_down(l, "no quorum of learners");
+    }
+}
+
+// Who had joined and is gone looks for a leader, and finds none as long as this one only waits: it
+// needs a quorum that follows. Java waits for the rest of initLimit.
+static void end_if_left(struct leader *l)
+{
+    bool waits = l->phase > LEADER_DISCOVERY && l->phase < LEADER_BROADCAST;
+    if (waits && !has_quorum_at(l, PEER_CONNECTED)) {
+        leader_step_down(l, "too few are left of those that had joined");
     }
 }
 
@@ -579,6 +594,7 @@ static void on_peer_event(struct leader *l, const struct role_event *ev)
     switch ((int)ev->type) {
     case ROLE_IN_PEER_DOWN:
         on_gone(l, p);
+        end_if_left(l);
         break;
     case ROLE_IN_PACKET:
         on_packet(l, p, ev);

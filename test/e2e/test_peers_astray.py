@@ -101,3 +101,14 @@ def test_snapshot_that_is_ahead_of_what_follows_it(world):
     z = zx(e, 5)
     q.commit(z, peer.create_txn(z, "/c"))
     harness.poll_until(lambda: m.zxid() == z, 5, "the write is applied")
+
+
+def test_leader_whose_only_follower_leaves_before_it_serves(world):
+    """It does not wait for the rest of initLimit: who left looks for a leader and finds none."""
+    m, g = world[2], world.ghost(1)
+    q = g.make_leader(m)
+    q.introduce(1, 0)
+    q.leader_info()
+    q.close()
+    m.wait_said("leading ends", timeout_s=1)
+    world.ghost(1).follow(m)
