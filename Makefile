@@ -142,18 +142,18 @@ $(BUILD)/.deps: tools/setup.sh
 # ---- targets ------------------------------------------------------------------------------------
 
 .PHONY: all run run-ensemble test gates unit golden trace fuzz-replay sim-seeds e2e bench sim fuzz \
-        tidy format install uninstall clean help san test-bins fuzz-bins pure-archives
+        e2e-long tidy format install uninstall clean help san test-bins fuzz-bins pure-archives
 
 all: $(call programs,) ## build everything that is shipped (build/reeved and its company)
 
 run: ## install what is missing, build, and serve on 127.0.0.1:2181 (PORT=, DATA=./data)
 	@tools/setup.sh build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@exec $(BUILD)/reeved --client-port $(PORT) --data-dir $(DATA)
 
 run-ensemble: ## the same, but three servers that are one service (PORT= of the first, DATA=./data)
 	@tools/setup.sh build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@exec $(PYTHON) tools/ensemble --reeved $(BUILD)/reeved --port $(PORT) --data $(DATA)/ensemble
 
 san: $(call programs,san/) ## the programs with AddressSanitizer and UBSan, in build/san
@@ -189,6 +189,11 @@ sim-seeds: ## only the simulator with the seeds of test/seeds.txt
 e2e: ## only the end-to-end tests with real clients and servers (ONLY=word picks some)
 	@$(SETUP_TEST)
 	@$(RINGS) e2e
+e2e-long: all ## storms of TIME=60 seconds on real ensembles; ONLY=word: other tests, the long way
+	@$(SETUP_TEST)
+	@REEVE_E2E_LONG=$(or $(TIME),60) REEVE_BIN=$(abspath $(BUILD))/reeved PYTHONDONTWRITEBYTECODE=1 \
+	    REEVE_CACHE=$(abspath $(BUILD))/cache $(PYTHON) -m pytest -q -s -p no:cacheprovider \
+	    $(if $(ONLY),-k '$(ONLY)' test/e2e,test/e2e/test_linear.py)
 
 fuzz: ## run every fuzzer for TIME=60 seconds each (ONLY=word picks some)
 	@$(SETUP_TEST)
