@@ -316,10 +316,11 @@ void role_step(struct node *n, struct role_event ev)
 
 static void on_log_full(struct node *n, int64_t zxid)
 {
-    log_error(&n->env->log,
-              "the disk of the transaction log is full: writes are refused, reads go on; "
-              "make space in %s and writes resume by themselves",
-              n->cfg->data_log_dir);
+    log_error(
+        &n->env->log,
+        "the disk of the transaction log is full: %s; make space in %s and it goes on by itself",
+        n->ens ? "this server takes no part in the ensemble" : "writes are refused, reads go on",
+        n->cfg->data_log_dir);
     n->log_full = true;
     if (n->ens) {
         open_cut(n, zxid);

@@ -110,7 +110,9 @@ static void end_role(struct serve *s)
         local_end_all(s);
     }
     s->stats.connections_dropped += (int64_t)n;
-    log_info(s->log, "clients are not served any more: %zu connections closed", n);
+    if (n) { // a server that starts has none, and it is no news
+        log_info(s->log, "clients are not served any more: %zu connections closed", n);
+    }
 }
 
 void serve_set_mode(struct serve *s, enum serve_mode mode, struct mono now, struct wall wall)

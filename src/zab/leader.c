@@ -430,6 +430,11 @@ static void on_sync(struct leader *l, int64_t sid, uint64_t tag)
     // Alone, whatever anybody was told of is applied.
     bool waits = l->proposals.n && !l->s.alone;
     int64_t after = waits ? l->proposals.last_proposed : l->proposals.committed;
+    if (l->syncs_n == l->syncs_cap && l->syncs_at > l->syncs_n / 2) {
+        l->syncs_n -= l->syncs_at;
+        memmove(l->syncs, l->syncs + l->syncs_at, l->syncs_n * sizeof(*l->syncs));
+        l->syncs_at = 0;
+    }
     mem_grow((void **)&l->syncs, &l->syncs_cap, l->syncs_n + 1, sizeof(*l->syncs));
     l->syncs[l->syncs_n++] = (struct pending_sync){sid, after, leader_confirm_for(l, sid), tag};
     answer_syncs(l);
