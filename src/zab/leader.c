@@ -297,25 +297,33 @@ static void on_propose(struct leader *l, const struct role_event *ev)
     acts_add(&l->acts, (struct role_action){.type = ROLE_APPEND, .zxid = e.zxid, .txn = e.txn});
 }
 
-static bool may_answer(const struct leader *l, const struct pending_sync *s)
+static void answer_sync(struct leader *l, const struct pending_sync *s)
 {
-    return s->zxid <= l->proposals.committed && s->round <= l->confirmed;
+    if (s->sid == l->s.sid) {
+        acts_add(&l->acts, (struct role_action){
+                               .type = ROLE_SYNCED, .zxid = l->proposals.committed, .tag = s->tag});
+    } else {
+        acts_send(&l->acts, s->sid, QPACKET_SYNC, 0);
+    }
 }
 
 static void answer_syncs(struct leader *l)
 {
-    while (l->syncs_at < l->syncs_n && may_answer(l, &l->syncs[l->syncs_at])) {
-        const struct pending_sync *s = &l->syncs[l->syncs_at++];
-        if (s->sid == l->s.sid) {
-            acts_add(&l->acts, (struct role_action){.type = ROLE_SYNCED,
-                                                    .zxid = l->proposals.committed,
-                                                    .tag = s->tag});
-        } else {
-            acts_send(&l->acts, s->sid, QPACKET_SYNC, 0);
-        }
+    while (l->syncs_at < l->syncs_n && l->syncs[l->syncs_at].zxid <= l->proposals.committed &&
+           l->syncs[l->syncs_at].round <= l->confirmed) {
+        answer_sync(l, &l->syncs[l->syncs_at++]);
     }
     if (l->syncs_at == l->syncs_n) {
         l->syncs_at = l->syncs_n = 0;
+    }
+}
+
+// The one at zxid was proposed behind these syncs: its quorum is theirs, too. They go before it, as
+// a session that asks for a sync and then writes is answered in that order.
+static void answer_syncs_before(struct leader *l, int64_t zxid)
+{
+    while (l->syncs_at < l->syncs_n && l->syncs[l->syncs_at].zxid < zxid) {
+        answer_sync(l, &l->syncs[l->syncs_at++]);
     }
 }
 
@@ -377,6 +385,7 @@ static void commit_ready(struct leader *l)
     while (l->designated == l->s.sid && proposals_commit(&l->proposals, &done)) {
         struct zab_entry e = {done.zxid, done.txn};
         acts_hold(&l->acts, done.txn);
+        answer_syncs_before(l, e.zxid);
         if (l->history) {
             history_append(l->history, e.zxid, e.txn);
         }

@@ -4,7 +4,8 @@
 // that there is another one, which commits: were it to answer a sync, the read behind that would
 // show the past. So a sync waits until a quorum has shown that it followed this leader after the
 // sync was asked: by a PING that it is sent now and answers, or by having sent the sync itself.
-// Java's leader answers at once.
+// What is proposed behind the sync and commits shows it as well (answer_syncs_before). Java's
+// leader answers at once.
 //
 //   round      goes up with each PING to all; one is under way while round > confirmed
 //   proof      as many answers of this peer belong to the round: it answers each PING, in order
