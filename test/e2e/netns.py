@@ -65,6 +65,8 @@ class Machines(ensemble.Ensemble):
         # A mount namespace for its hosts file, kept over restarts of the server by its content.
         m.launcher = ["ip", "netns", "exec", m.space, "sh", "-c",
                       f'mount --bind "{m.hosts_file}" /etc/hosts && exec "$@"', "sh"]
+        if m.is_apache:     # a JVM keeps the addresses of names for 30 s
+            m.launcher = ["env", "JAVA_TOOL_OPTIONS=-Dsun.net.inetaddr.ttl=0", *m.launcher]
         return m
 
     def make_space(self, m):

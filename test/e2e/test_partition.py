@@ -221,8 +221,7 @@ def test_a_name_gets_another_address(make, members):
         for other in e:
             e.write_hosts(other)
         m.start()
-        # A JVM keeps names for 30 s.
-        e.wait_serving(timeout_s=30 + 10 * any(x.is_apache for x in e))
+        e.wait_serving()
         cases.write_everywhere(e, f"moved-{n}")
     elected_s(e)
     dead = next(m for m in e if not m.up())
