@@ -335,7 +335,7 @@ static void on_start(struct fle *f, const struct fle_event *ev)
     f->lost = f->state == NOTE_FOLLOWING || f->state == NOTE_OBSERVING ? f->current.leader
                                                                        : MEMBERS_NOBODY;
     become(f, NOTE_LOOKING);
-    f->clock++;
+    f->clock = (int64_t)((uint64_t)f->clock + 1); // a peer may have named the last there is
     f->initial = own;
     propose(f, &own);
     send_to_all(f);

@@ -137,11 +137,6 @@ static size_t serve_frames(struct serve *s, struct conn *c, struct slice in, str
         if (why == BLOCK_NOT && s->hold_writes && is_write(c, frame)) {
             why = BLOCK_LIMIT;
         }
-        // The leader may answer a sync later than it commits a write behind it; the zxid of the
-        // sync's reply would be above the write's.
-        if (why == BLOCK_NOT && c->order.syncs && is_write(c, frame)) {
-            why = BLOCK_OWN;
-        }
         if (why != BLOCK_NOT) {
             stall(s, c, why);
             return at;

@@ -41,7 +41,6 @@ struct order_item *order_push(struct order *o, struct slab *items, const struct 
     o->tail = h;
     o->n++;
     o->reads += x->kind == ORDER_READ;
-    o->syncs += x->kind == ORDER_SYNC;
     o->counted += x->xid > 0;
     o->cost += x->cost;
     return x;
@@ -68,7 +67,6 @@ void order_pop(struct order *o, struct slab *items)
     }
     o->n--;
     o->reads -= x->kind == ORDER_READ;
-    o->syncs -= x->kind == ORDER_SYNC;
     o->counted -= x->xid > 0;
     o->cost -= x->cost;
     mem_free(x->bytes);
@@ -135,7 +133,6 @@ void order_check(const struct order *o, const struct slab *items)
 {
     uint32_t n = 0;
     uint32_t reads = 0;
-    uint32_t syncs = 0;
     uint32_t counted = 0;
     size_t cost = 0;
     uint32_t last = 0;
@@ -143,7 +140,6 @@ void order_check(const struct order *o, const struct slab *items)
         const struct order_item *x = item_at(items, h);
         n++;
         reads += x->kind == ORDER_READ;
-        syncs += x->kind == ORDER_SYNC;
         counted += x->xid > 0;
         cost += x->cost;
         must(!x->answered || x->kind != ORDER_READ);
@@ -152,7 +148,6 @@ void order_check(const struct order *o, const struct slab *items)
     }
     must(n == o->n);
     must(reads == o->reads);
-    must(syncs == o->syncs);
     must(counted == o->counted);
     must(cost == o->cost);
     must(last == o->tail);

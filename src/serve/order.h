@@ -42,7 +42,6 @@ struct order {
     uint32_t head, tail;
     uint32_t n;       // items
     uint32_t reads;   // of kind READ
-    uint32_t syncs;   // of kind SYNC
     uint32_t counted; // with xid > 0: what throttling looks at
     size_t cost;      // of all items
 };
