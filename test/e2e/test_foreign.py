@@ -277,7 +277,8 @@ def test_shell_changes_the_membership(make_ensemble):
         out = shell.run(f"reconfig -v {version:x} -remove 4,1")
         assert reconfig.sids([x for x in out if "=" in x]) == [2, 3], out
         shell.run("addauth digest super:secret")
-        out = shell.run("reconfig -members " + ",".join(reconfig.line(e, e[n]) for n in (1, 2, 3)))
+        whole = ",".join(reconfig.line(e, e[n]) for n in (1, 2, 3))
+        out = shell.run("reconfig -members " + whole)
         assert reconfig.sids([x for x in out if "=" in x]) == [1, 2, 3], out
         reconfig.drop_member(e, new)
         e.wait_serving()
