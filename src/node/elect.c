@@ -7,9 +7,6 @@
 
 enum { LISTEN_AGAIN_MS = 1000 };
 
-// Dials of the election port carry links' own numbers; those of the quorum port have the top bit.
-#define DIAL_OTHERS ((uint64_t)1 << 63)
-
 // What one core has for the other, while the actions of its step are still being read.
 struct errand {
     enum { FOR_FLE_NOTE, FOR_FLE_DOWN, FOR_LINKS_SEND, FOR_LINKS_DRAINED } kind;
@@ -305,12 +302,6 @@ void elect_established(struct elect *e, int64_t epoch)
 bool elect_listens(const struct elect *e, uint32_t listener)
 {
     return e->listening && e->listener == listener;
-}
-
-bool elect_owns_dial(const struct elect *e, uint64_t dial)
-{
-    (void)e;
-    return !(dial & DIAL_OTHERS);
 }
 
 void elect_on_env(struct elect *e, const struct env_event *ev)

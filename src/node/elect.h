@@ -49,7 +49,6 @@ void elect_established(struct elect *e, int64_t epoch);
 void elect_leave(struct elect *e);
 
 bool elect_listens(const struct elect *e, uint32_t listener); // is it the election port's?
-bool elect_owns_dial(const struct elect *e, uint64_t dial);
 void elect_on_env(struct elect *e, const struct env_event *ev); // of its port, dials, connections
 void elect_on_time(struct elect *e);
 bool elect_next(const struct elect *e, struct mono *at);   // when on_time is wanted

@@ -89,7 +89,7 @@ void feed_snapshot(struct node *n, int64_t sid, int64_t zxid, int64_t file)
         peers_close(&n->ens->peers, c);
         return;
     }
-    ensemble_send(n, sid, &(struct zab_packet){.type = QPACKET_SNAP, .zxid = zxid});
+    port_send(n, sid, &(struct zab_packet){.type = QPACKET_SNAP, .zxid = zxid});
     must(begin(n, sid, FEED_SNAPSHOT, &c));
     log_info(&n->env->log, "server %" PRId64 " is sent the snapshot 0x%" PRIx64 " as 0x%" PRIx64,
              sid, (uint64_t)file, (uint64_t)zxid);
@@ -155,7 +155,7 @@ void feed_on_drained(struct node *n, struct peer_conn *c)
 {
     if (c->feed.kind == FEED_SNAPSHOT && !c->closing) {
         set_deadline(n, c);
-        ensemble_peer_step(n, c, (struct role_event){.type = ROLE_IN_FED, .sid = c->sid});
+        port_step(n, c, (struct role_event){.type = ROLE_IN_FED, .sid = c->sid});
     }
     if (c->feed.waits && !c->closing) {
         more(n, c);
@@ -177,7 +177,7 @@ static void on_offer(struct node *n, struct peer_conn *c, const struct disk_answ
                                 .snapshot_bytes = a->snapshot_bytes,
                                 .snapshot_zxid = a->snapshot_zxid};
     feed_end(n, c);
-    ensemble_peer_step(n, c, ev);
+    port_step(n, c, ev);
     mem_free(runs);
 }
 
@@ -194,7 +194,7 @@ static void on_history(struct node *n, struct peer_conn *c, const struct disk_an
     if (!a->entries_n) {
         feed_end(n, c); // the role may ask for more at once
     }
-    ensemble_peer_step(n, c, ev);
+    port_step(n, c, ev);
     mem_free(entries);
     c = peers_of_feed(&n->ens->peers, tag); // it may have been dropped
     if (c && !c->closing && a->entries_n) {
@@ -210,7 +210,7 @@ static void end_snapshot(struct node *n, struct peer_conn *c)
     struct feed f = c->feed;
     feed_end(n, c);
     c->deadline = (struct mono){INT64_MAX};
-    ensemble_peer_step(n, c, (struct role_event){.type = ROLE_IN_FED, .sid = c->sid});
+    port_step(n, c, (struct role_event){.type = ROLE_IN_FED, .sid = c->sid});
     if (f.history_next) {
         feed_history(n, c->sid, f.history_role_tag, f.history_after);
     }
@@ -219,7 +219,7 @@ static void end_snapshot(struct node *n, struct peer_conn *c)
 static void on_stream(struct node *n, struct peer_conn *c, const struct disk_answer *a)
 {
     if (a->failed) {
-        ensemble_drop(n, c, "the snapshot could not be read to its end");
+        port_drop(n, c, "the snapshot could not be read to its end");
         return;
     }
     buf_put_slice(&c->out, a->bytes);

@@ -40,6 +40,11 @@ void node_set_conn_kind(struct node *n, uint32_t conn, enum conn_kind kind)
     n->conn_kinds[conn] = (uint8_t)kind;
 }
 
+enum conn_kind node_conn_kind(const struct node *n, uint32_t conn)
+{
+    return conn < n->conn_kinds_cap ? n->conn_kinds[conn] : CONN_KIND_NONE;
+}
+
 // ---- time ------------------------------------------------------------------------------------
 
 static void tick(struct node *n)
@@ -266,7 +271,7 @@ void node_turn(struct node *n)
     request_take_submits(n);
     carry_out_all(n);
     role_end_if_over(n);
-    ensemble_flush(n); // before the log: the peers' disks work while this one does
+    port_flush(n); // before the log: the peers' disks work while this one does
     disk_flush(n->disk);
     if (n->state == NODE_STOPPING) {
         continue_stop(n); // begins nothing new on the disk: a snapshot under way is given up

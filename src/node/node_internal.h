@@ -4,8 +4,9 @@
 //
 //   node.c      env events in, turns, the timer, start and stop
 //   role.c      the role of this server: what it does when its core says so; its beginning and end
-//   ensemble.c  from an election to a role and back; who is connected; packets in
-//   elect.c     the election port           peers.c  connections of the quorum port, packets out
+//   ensemble.c  from an election to a role and back
+//   elect.c     the election port    port.c   the quorum port: learners come, the leader is dialed
+//   peers.c     its connections: bytes and packets
 //   feed.c      history and snapshots from the disk to a learner
 //   observers.c observers that come to a follower instead of the leader, and how they find it
 //   request.c   what clients and learners ask: proposed, forwarded, answered
@@ -212,6 +213,7 @@ enum conn_kind {
 // node.c
 void node_fail(struct node *n); // what is on the disk is unknown: the next start reads it
 void node_set_conn_kind(struct node *n, uint32_t conn, enum conn_kind kind);
+enum conn_kind node_conn_kind(const struct node *n, uint32_t conn);
 
 // Clients are served where the membership says, if it does.
 void node_move_client_port(struct node *n);
@@ -247,12 +249,19 @@ void ensemble_begin_to_serve(struct node *n, int64_t epoch);
 bool ensemble_activate(struct node *n, int64_t zxid, int64_t designated); // true: the role ends
 void ensemble_epoch_saved(struct node *n, int64_t epoch);
 void ensemble_end_role(struct node *n, const char *why);
-void ensemble_send(struct node *n, int64_t sid, const struct zab_packet *k);
-void ensemble_drop(struct node *n, struct peer_conn *c, const char *why);
-void ensemble_flush(struct node *n); // packets leave
 const struct members *ensemble_last_seen(const struct node *n);
+
+// port.c
+#define DIAL_QUORUM ((uint64_t)1 << 63) // dials of the quorum port carry it, those of links do not
+void port_listen(struct node *n);       // the leader's, from now on
+void port_dial(struct node *n);         // the leader
+bool port_on_env(struct node *n, const struct env_event *ev); // false: not of this port
+void port_on_time(struct node *n);
 // An event of this connection, to the core it belongs to.
-void ensemble_peer_step(struct node *n, const struct peer_conn *c, struct role_event ev);
+void port_step(struct node *n, const struct peer_conn *c, struct role_event ev);
+void port_send(struct node *n, int64_t sid, const struct zab_packet *k);
+void port_drop(struct node *n, struct peer_conn *c, const char *why);
+void port_flush(struct node *n); // packets leave
 
 // observers.c: the observer master of this server, if it has one
 void observers_begin(struct node *n); // the follower serves

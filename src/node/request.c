@@ -174,7 +174,7 @@ static void revalidate(struct node *n, int64_t sid, struct slice data)
                                        .valid = renew(n, ask.session_id, ask.timeout_ms, sid)};
     struct buf body = {0};
     jute_put_record(&body, &record_revalidate_answer, &answer);
-    ensemble_send(
+    port_send(
         n, sid,
         &(struct zab_packet){.type = QPACKET_REVALIDATE, .zxid = -1, .data = buf_slice(&body)});
     buf_fini(&body);
@@ -264,7 +264,7 @@ static void ask_to_renew(struct node *n, const struct submit *s)
     observers_renewed(n, s->session, e->sid);
     struct buf body = {0};
     qpacket_put_touch(&body, s->session, s->timeout_ms);
-    ensemble_send(
+    port_send(
         n, e->leader,
         &(struct zab_packet){.type = QPACKET_REVALIDATE, .zxid = -1, .data = buf_slice(&body)});
     buf_fini(&body);
@@ -307,7 +307,7 @@ void request_synced(struct node *n, uint64_t tag)
     if (s.sid == e->sid) {
         request_answer_sync(n, s.tag);
     } else if (s.sid != PEER_UNKNOWN) {
-        ensemble_send(n, s.sid, &(struct zab_packet){.type = QPACKET_SYNC});
+        port_send(n, s.sid, &(struct zab_packet){.type = QPACKET_SYNC});
     }
 }
 
@@ -317,8 +317,8 @@ static void answer_renewal(struct node *n, const struct renewal *r, bool alive, 
         request_answer_later(
             n, (struct answer){.kind = ANSWER_RENEWED, .tag = r->tag, .alive = alive});
     } else if (r->sid != PEER_UNKNOWN) {
-        ensemble_send(n, r->sid,
-                      &(struct zab_packet){.type = QPACKET_REVALIDATE, .zxid = -1, .data = data});
+        port_send(n, r->sid,
+                  &(struct zab_packet){.type = QPACKET_REVALIDATE, .zxid = -1, .data = data});
     }
 }
 
@@ -349,7 +349,7 @@ void request_answer_ping(struct node *n, int64_t zxid)
 {
     struct ensemble *e = n->ens;
     serve_touched(n->serve, touch, &e->touched);
-    ensemble_send(
+    port_send(
         n, e->leader,
         &(struct zab_packet){.type = QPACKET_PING, .zxid = zxid, .data = buf_slice(&e->touched)});
     buf_clear(&e->touched);
@@ -367,7 +367,7 @@ static void renew_below(struct node *n, int64_t sid, const struct zab_packet *k)
     mem_grow((void **)&e->renewals, &e->renewals_cap, e->renewals_n + 1, sizeof(*e->renewals));
     e->renewals[e->renewals_n++] = (struct renewal){.sid = sid, .session = ask.session_id};
     observers_renewed(n, ask.session_id, sid);
-    ensemble_send(n, e->leader, k);
+    port_send(n, e->leader, k);
 }
 
 // To the leader as one of this server's own; its commit comes to the observer as INFORM, and what

@@ -148,7 +148,7 @@ static void drop(struct node *n, const struct role_action *a)
     struct peer_conn *c = peers_of_sid(&n->ens->peers, a->sid);
     if (c) {
         c->told = true; // it says so itself
-        ensemble_drop(n, c, a->why);
+        port_drop(n, c, a->why);
     }
 }
 
@@ -157,7 +157,7 @@ void role_act_on_peers(struct node *n, const struct role_action *a)
 {
     switch ((int)a->type) {
     case ROLE_SEND:
-        ensemble_send(n, a->sid, &a->packet);
+        port_send(n, a->sid, &a->packet);
         break;
     case ROLE_DROP:
         drop(n, a);

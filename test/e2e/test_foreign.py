@@ -318,7 +318,8 @@ def test_curator_recipes(make_ensemble, tmp_path):
             [*kafka_env.LAUNCHER, *harness.JAVA, "-Xmx256m",
              f"-Dexists.needs.read={'false' if e[1].is_apache else 'true'}",
              "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", class_path, "Scenarios",
-             hosts(e), *names], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True)
+             hosts(e), *names],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True)
     watchdog = threading.Timer(test_curator.RUN_S, process.kill)
     watchdog.start()
     try:
