@@ -99,7 +99,7 @@ static struct dial *free_dial(struct host *h)
             return &h->dials[i];
         }
     }
-    must(!"more dials than a server should have");
+    must(false); // more dials than a server should have
     return NULL;
 }
 

@@ -48,7 +48,7 @@ void elect_established(struct elect *e, int64_t epoch);
 // Closes the port and every connection: this server is about to go.
 void elect_leave(struct elect *e);
 
-bool elect_listens(const struct elect *e, uint32_t listener); // is it the election port's?
+bool elect_listens(const struct elect *e, uint32_t listener);   // is it the election port's?
 void elect_on_env(struct elect *e, const struct env_event *ev); // of its port, dials, connections
 void elect_on_time(struct elect *e);
 bool elect_next(const struct elect *e, struct mono *at);   // when on_time is wanted

@@ -472,6 +472,7 @@ void ensemble_close(struct node *n)
         return;
     }
     peers_fini(&e->peers);
+    expiry_free(&e->speakers);
     elect_free(&e->elect);
     dynconfig_free(&e->dyn);
     members_free(&e->committed);
