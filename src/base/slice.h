@@ -55,6 +55,18 @@ static inline struct slice slice_skip(struct slice s, size_t n)
     return (struct slice){n ? s.p + n : s.p, s.n - n}; // null stays null
 }
 
+// Without blanks and control characters at both ends, as Java's String.trim.
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.n && s.p[0] <= ' ') {
+        s = slice_skip(s, 1);
+    }
+    while (s.n && s.p[s.n - 1] <= ' ') {
+        s.n--;
+    }
+    return s;
+}
+
 static inline struct slice slice_head(struct slice s, size_t n)
 {
     return (struct slice){s.p, n};

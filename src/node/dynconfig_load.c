@@ -62,21 +62,10 @@ static enum err read_text(const struct load *l, const char *path, struct buf *te
 
 // ---- myid
 
-static struct slice trim(struct slice s)
-{
-    while (s.n && s.p[0] <= ' ') {
-        s = slice_skip(s, 1);
-    }
-    while (s.n && s.p[s.n - 1] <= ' ') {
-        s.n--;
-    }
-    return s;
-}
-
 static enum err parse_myid(const struct load *l, const char *path, struct slice text)
 {
     const uint8_t *end = text.n ? memchr(text.p, '\n', text.n) : NULL;
-    struct slice line = trim(end ? slice_head(text, (size_t)(end - text.p)) : text);
+    struct slice line = slice_trim(end ? slice_head(text, (size_t)(end - text.p)) : text);
     if (!members_parse_number(line, INT64_MAX, &l->s->sid)) {
         size_t shown = line.n < 40 ? line.n : 40;
         buf_fmt(l->why,

@@ -121,9 +121,8 @@ struct ensemble {
     int dial_fails;
     struct mono dial_again, dial_until; // 0: no dial is waited for
     bool taking;                        // the leader's stream is a snapshot now
-    int64_t taking_zxid;
-    bool taken;             // its body is complete, the signature is next
-    bool installing;        // and both were there
+    bool taken;                         // its body is complete, the signature is next
+    bool installing;                    // and both were there
     bool reload, reloading; // the tree is ahead of a log that was full: it is read again
     int64_t reload_to;
     bool wants_snapshot;      // a TRUNC could not be done
@@ -299,7 +298,7 @@ void request_touched_below(struct node *n, struct slice touches);
 void request_forget_observer(struct node *n, int64_t sid); // it has gone
 void request_touched(struct node *n, struct slice touches);
 void request_answer_ping(struct node *n, int64_t zxid);
-void request_synced(struct node *n, uint64_t tag); // learner: its oldest sync
+void request_synced(struct node *n); // learner: its oldest sync
 void request_revalidated(struct node *n, struct slice data);
 void request_forget(struct node *n); // the role is over: nothing asked will be answered
 void request_expire_sessions(struct node *n);

@@ -140,22 +140,6 @@ static enum err put_line(struct members *m, struct slice line)
     return members_put(m, slice_of(line.p, at), slice_skip(line, at + 1));
 }
 
-static bool is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct slice trim(struct slice s)
-{
-    while (s.n && is_blank(s.p[0])) {
-        s = slice_skip(s, 1);
-    }
-    while (s.n && is_blank(s.p[s.n - 1])) {
-        s.n--;
-    }
-    return s;
-}
-
 // Calls f for each part of a list; the first error ends it.
 static enum err for_parts(struct slice list, char separator,
                           enum err (*f)(struct members *m, struct slice part), struct members *m)
@@ -163,7 +147,7 @@ static enum err for_parts(struct slice list, char separator,
     while (list.n) {
         const uint8_t *end = memchr(list.p, separator, list.n);
         size_t n = end ? (size_t)(end - list.p) : list.n;
-        struct slice part = trim(slice_of(list.p, n));
+        struct slice part = slice_trim(slice_of(list.p, n));
         enum err e = part.n ? f(m, part) : ERR_OK;
         if (e) {
             return e;

@@ -295,10 +295,10 @@ static void submit_to_leader(struct node *n, const struct submit *s)
     }
 }
 
-void request_synced(struct node *n, uint64_t tag)
+// The leader knows no tags: syncs are answered in order.
+void request_synced(struct node *n)
 {
     struct ensemble *e = n->ens;
-    (void)tag; // the leader knows none: syncs are answered in order
     if (!e->syncs_n) {
         return;
     }

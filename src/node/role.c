@@ -139,7 +139,6 @@ static void load_snapshot(struct node *n, int64_t zxid)
 {
     n->ens->taking = true;
     n->ens->taken = false;
-    n->ens->taking_zxid = zxid;
     disk_take_begin(n->disk, zxid);
 }
 
@@ -186,7 +185,7 @@ void role_act_on_peers(struct node *n, const struct role_action *a)
 static void synced(struct node *n, uint64_t tag)
 {
     if (n->learner) {
-        request_synced(n, tag);
+        request_synced(n);
     } else {
         request_answer_sync(n, tag);
     }

@@ -104,17 +104,6 @@ static bool eq_nocase(struct slice s, const char *word)
     return i == s.n && !word[i];
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.n && s.p[0] <= ' ') {
-        s = slice_skip(s, 1);
-    }
-    while (s.n && s.p[s.n - 1] <= ' ') {
-        s.n--;
-    }
-    return s;
-}
-
 // No host has blanks or what would need an escape when it is printed.
 static bool host_is_sane(struct slice host)
 {
@@ -138,7 +127,7 @@ static bool parse_addr(struct slice s, struct member_addr *a, struct slice *type
     }
     a->host = parts[0];
     if (n == ADDRESS_PARTS) {
-        struct slice given = trim(parts[3]);
+        struct slice given = slice_trim(parts[3]);
         if (type->p && eq_nocase(*type, "observer") != eq_nocase(given, "observer")) {
             return false;
         }

@@ -38,10 +38,3 @@ bool quorum_reached(const struct quorum *q, const struct quorum_acks *a)
     }
     return all;
 }
-
-bool quorum_is_alone(const struct quorum *q, int64_t sid)
-{
-    struct quorum_acks a = {0};
-    quorum_ack(q, &a, sid);
-    return quorum_reached(q, &a);
-}

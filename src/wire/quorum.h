@@ -27,4 +27,3 @@ void quorum_init(struct quorum *q, const struct members *committed,
 bool quorum_has_voter(const struct quorum *q, int64_t sid); // of any of the memberships
 void quorum_ack(const struct quorum *q, struct quorum_acks *a, int64_t sid); // others: ignored
 bool quorum_reached(const struct quorum *q, const struct quorum_acks *a);
-bool quorum_is_alone(const struct quorum *q, int64_t sid); // its yes is enough

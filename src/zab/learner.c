@@ -164,13 +164,17 @@ static void on_leader_info(struct learner *l, int64_t zxid)
         return;
     }
     l->epoch = zxid_epoch(zxid);
-    if (l->epoch > l->s.accepted_epoch) {
+    switch (epoch_compare(l->s.accepted_epoch, l->epoch)) {
+    case EPOCH_NEWER:
         l->phase = LEARNER_ACCEPTING;
         save_epoch(l, ROLE_SAVE_ACCEPTED);
-    } else if (l->epoch == l->s.accepted_epoch) {
+        break;
+    case EPOCH_SAME:
         send_ack_epoch(l, -1); // the promise was made before, and is not made twice
-    } else {
+        break;
+    case EPOCH_OLDER:
         step_down(l, "the leader's epoch is older than one accepted");
+        break;
     }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "zab/acts.h"
+#include "zab/epoch.h"
 #include "zab/learner.h"
 #include "zab/line.h"
 
