@@ -337,3 +337,10 @@ void dkit_read_file(const char *path, struct buf *out)
     }
     fclose(file);
 }
+
+bool dkit_exists(struct dkit *k, const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof(path), DKIT_V2 "/%s", name);
+    return !slice_is_null(fake_env_peek(k->f, path));
+}

@@ -51,5 +51,6 @@ void dkit_append_n(struct dkit *k, int n); // each durable by itself
 void dkit_dump(struct tree *t, struct buf *out);
 // A snapshot file's bytes of a tree, without compression and sections.
 void dkit_snapshot(struct tree *t, struct buf *out);
+bool dkit_exists(struct dkit *k, const char *name); // a file in version-2
 // Content of a file of the repository; null if it is not there.
 void dkit_read_file(const char *path, struct buf *out);

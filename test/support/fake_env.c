@@ -283,6 +283,15 @@ void fake_env_plant(struct fake_env *f, const char *path, struct slice content)
     must_ok(crashdisk_sync_dir(f->disk, dir));
 }
 
+size_t fake_env_open_fds(const struct fake_env *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof(f->fds) / sizeof(f->fds[0]); i++) {
+        n += f->fds[i].open;
+    }
+    return n;
+}
+
 struct slice fake_env_peek(struct fake_env *f, const char *path)
 {
     return crashdisk_peek(f->disk, path);

@@ -44,4 +44,5 @@ void fake_env_pass_ms(struct fake_env *f, int64_t ms);
 
 // A file with this content, durable.
 void fake_env_plant(struct fake_env *f, const char *path, struct slice content);
+size_t fake_env_open_fds(const struct fake_env *f);
 struct slice fake_env_peek(struct fake_env *f, const char *path); // null: no such file

@@ -12,45 +12,22 @@
 
 #include <cmocka.h>
 
-#include "test/support/disk_kit.h"
+#include "test/support/disk_models.h"
 
 enum { LAST = 20, ZXIDS_MAX = LAST + 10 };
-
-static char *models[ZXIDS_MAX + 1]; // the dump of the tree at each zxid
 
 static int make_models(void **state)
 {
     (void)state;
-    struct dkit k;
-    dkit_init(&k, 1);
-    assert_int_equal(dkit_open(&k), ERR_OK);
-    for (int i = 0; i <= ZXIDS_MAX; i++) {
-        struct buf b = {0};
-        dkit_dump(k.tree, &b);
-        models[i] = (char *)b.p;
-        dkit_append_n(&k, 1);
-    }
-    dkit_fini(&k);
+    models_make(ZXIDS_MAX);
     return 0;
 }
 
 static int free_models(void **state)
 {
     (void)state;
-    for (int i = 0; i <= ZXIDS_MAX; i++) {
-        free(models[i]);
-    }
+    models_free();
     return 0;
-}
-
-static void expect_model(struct dkit *k, int64_t zxid)
-{
-    assert_int_equal(tree_zxid(k->tree), zxid);
-    struct buf b = {0};
-    dkit_dump(k->tree, &b);
-    assert_string_equal((const char *)b.p, models[zxid]);
-    tree_check(k->tree);
-    buf_fini(&b);
 }
 
 // snapshot.0, .4, .8, .c and log.1, .5, .9, .d with the rest; the last file is being written.
@@ -84,22 +61,6 @@ static void truncate(struct dkit *k, int64_t zxid)
     dkit_settle(k);
 }
 
-static bool exists(struct dkit *k, const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof(path), DKIT_V2 "/%s", name);
-    return !slice_is_null(fake_env_peek(k->f, path));
-}
-
-static void reopen(struct dkit *k, bool power)
-{
-    dkit_close(k);
-    fake_env_reboot(k->f, power);
-    if (dkit_open(k)) {
-        fail_msg("%.*s", (int)k->f->log.n, (const char *)k->f->log.p);
-    }
-}
-
 static void a_cut_to_any_zxid_leaves_just_what_is_below(void **state)
 {
     (void)state;
@@ -110,12 +71,12 @@ static void a_cut_to_any_zxid_leaves_just_what_is_below(void **state)
             truncate(&k, zxid);
             assert_int_equal(k.replaced, 1);
             assert_true(disk_settled(k.disk));
-            expect_model(&k, zxid);
-            reopen(&k, true); // nothing above may come back
-            expect_model(&k, zxid);
+            models_expect(&k, zxid);
+            models_reopen(&k, true); // nothing above may come back
+            models_expect(&k, zxid);
             dkit_append_n(&k, 3);
-            reopen(&k, true);
-            expect_model(&k, zxid + 3);
+            models_reopen(&k, true);
+            models_expect(&k, zxid + 3);
             dkit_fini(&k);
         }
     }
@@ -134,15 +95,15 @@ static void the_server_goes_on_after_a_cut(void **state)
     disk_snapshot_soon(k.disk);
     dkit_settle(&k);
     assert_int_equal(k.snapped, 4);
-    assert_true(exists(&k, "snapshot.9"));
-    assert_false(exists(&k, "snapshot.8"));
+    assert_true(dkit_exists(&k, "snapshot.9"));
+    assert_false(dkit_exists(&k, "snapshot.8"));
     truncate(&k, 8);
-    expect_model(&k, 8);
+    models_expect(&k, 8);
     truncate(&k, 8); // to where it stands
     assert_int_equal(k.replaced, 3);
     dkit_append_n(&k, 1);
-    reopen(&k, true);
-    expect_model(&k, 9);
+    models_reopen(&k, true);
+    models_expect(&k, 9);
     dkit_fini(&k);
 }
 
@@ -154,7 +115,7 @@ static void sizes_follow(void **state)
     build(&k, 1);
     truncate(&k, 6);
     disk_sizes(k.disk, &snaps, &logs);
-    reopen(&k, false);
+    models_reopen(&k, false);
     disk_sizes(k.disk, &snaps_then, &logs_then);
     assert_int_equal(snaps, snaps_then);
     assert_int_equal(logs, logs_then);
@@ -173,7 +134,7 @@ static void make_hole(struct dkit *k)
     assert_int_equal(crashdisk_sync_dir(k->f->disk, path), ERR_OK);
     fake_env_reboot(k->f, true);
     assert_int_equal(dkit_open(k), ERR_OK);
-    expect_model(k, LAST);
+    models_expect(k, LAST);
 }
 
 // Whatever the machine does while it cuts.
@@ -190,16 +151,16 @@ static bool crash_at(uint64_t call, uint64_t seed, int64_t zxid, bool hole)
     assert_int_equal(k.replaced + k.broken + k.sync_failed, 1);
     bool told = k.replaced > 0;
     assert_true(told || !over);
-    reopen(&k, seed > 1);
+    models_reopen(&k, seed > 1);
     int64_t found = tree_zxid(k.tree);
     if (found != zxid && (told || found != LAST)) {
         fail_msg("crash at call %d, seed %d: zxid %d after a cut to %d", (int)call, (int)seed,
                  (int)found, (int)zxid);
     }
-    expect_model(&k, found);
+    models_expect(&k, found);
     dkit_append_n(&k, 2);
-    reopen(&k, true);
-    expect_model(&k, found + 2);
+    models_reopen(&k, true);
+    models_expect(&k, found + 2);
     dkit_fini(&k);
     return over;
 }
@@ -238,7 +199,7 @@ static void a_crash_of_the_start_that_finishes_it(void **state)
                 truncate(&k, 6);
                 dkit_close(&k);
                 fake_env_reboot(k.f, false);
-                decided = exists(&k, "cut.6.4");
+                decided = dkit_exists(&k, "cut.6.4");
             }
             assert_true(decided);
             crashdisk_crash_after(k.f->disk, call);
@@ -248,9 +209,9 @@ static void a_crash_of_the_start_that_finishes_it(void **state)
             assert_int_equal(dkit_open(&k), ERR_OK);
             int64_t found = tree_zxid(k.tree);
             assert_true(found == 6 || (!over && found == LAST)); // the name was not durable yet
-            expect_model(&k, found);
-            assert_true(found == LAST || !exists(&k, "snapshot.8"));
-            assert_false(exists(&k, "cut.6.4"));
+            models_expect(&k, found);
+            assert_true(found == LAST || !dkit_exists(&k, "snapshot.8"));
+            assert_false(dkit_exists(&k, "cut.6.4"));
             dkit_fini(&k);
         }
     }
@@ -272,14 +233,14 @@ static void an_error_at_every_call(void **state)
             assert_int_equal(k.replaced + k.broken + k.sync_failed, 1);
             int64_t want = k.replaced ? 6 : LAST;
             if (k.broken) {
-                reopen(&k, true);
+                models_reopen(&k, true);
                 assert_true(tree_zxid(k.tree) == 6 || tree_zxid(k.tree) == LAST);
                 want = tree_zxid(k.tree);
             }
-            expect_model(&k, want); // nothing changed, or it is done
+            models_expect(&k, want); // nothing changed, or it is done
             dkit_append_n(&k, 2);
-            reopen(&k, true);
-            expect_model(&k, want + 2);
+            models_reopen(&k, true);
+            models_expect(&k, want + 2);
             dkit_fini(&k);
         }
     }
@@ -294,8 +255,8 @@ static void expect_refused(struct dkit *k, int64_t zxid)
     truncate(k, zxid);
     assert_int_equal(k->sync_failed, before + 1);
     assert_int_equal(k->replaced, 0);
-    expect_model(k, LAST);
-    assert_true(exists(k, "snapshot.c"));
+    models_expect(k, LAST);
+    assert_true(dkit_exists(k, "snapshot.c"));
 }
 
 static void what_is_left_must_reach_the_place(void **state)
@@ -319,10 +280,10 @@ static void what_is_left_must_reach_the_place(void **state)
     truncate(&k, 11);
     truncate(&k, 13 - 2);
     assert_int_equal(k.sync_failed, failed + 4);
-    expect_model(&k, LAST + 1);
+    models_expect(&k, LAST + 1);
     truncate(&k, 8); // the snapshot's own zxid
     assert_int_equal(k.replaced, 1);
-    expect_model(&k, 8);
+    models_expect(&k, 8);
     dkit_fini(&k);
 }
 
@@ -336,7 +297,7 @@ static void damage_below_the_place_is_no_state(void **state)
     assert_int_equal(k.sync_failed, 1);
     truncate(&k, 8); // snapshot 8 needs nothing of it
     assert_int_equal(k.replaced, 1);
-    expect_model(&k, 8);
+    models_expect(&k, 8);
     dkit_fini(&k);
 }
 
@@ -348,11 +309,11 @@ static void a_damaged_snapshot_is_passed_over(void **state)
     crashdisk_poke(k.f->disk, DKIT_V2 "/snapshot.8", 60, 0x55, 1);
     truncate(&k, 10);
     assert_int_equal(k.replaced, 1);
-    expect_model(&k, 10);
+    models_expect(&k, 10);
     assert_int_equal(k.tail_n, 6);
-    assert_false(exists(&k, "snapshot.8"));
-    reopen(&k, true);
-    expect_model(&k, 10);
+    assert_false(dkit_exists(&k, "snapshot.8"));
+    models_reopen(&k, true);
+    models_expect(&k, 10);
     dkit_fini(&k);
 }
 
@@ -372,10 +333,10 @@ static void a_snapshot_that_holds_more_than_its_name_says_goes(void **state)
     assert_int_equal(tree_zxid(k.tree), LAST);
     truncate(&k, 11);
     assert_int_equal(k.replaced, 1);
-    expect_model(&k, 11);
-    assert_false(exists(&k, "snapshot.b"));
-    reopen(&k, true);
-    expect_model(&k, 11);
+    models_expect(&k, 11);
+    assert_false(dkit_exists(&k, "snapshot.b"));
+    models_reopen(&k, true);
+    models_expect(&k, 11);
     dkit_fini(&k);
 }
 
@@ -397,15 +358,15 @@ static void a_snapshot_that_is_being_written_is_given_up(void **state)
         disk_allow_snapshots(k.disk, false);
         dkit_settle(&k);
         assert_int_equal(k.replaced, 1);
-        expect_model(&k, 6);
-        assert_false(exists(&k, "snapshot.14"));
-        assert_false(exists(&k, "tmp.snapshot.14"));
+        models_expect(&k, 6);
+        assert_false(dkit_exists(&k, "snapshot.14"));
+        assert_false(dkit_exists(&k, "tmp.snapshot.14"));
         disk_allow_snapshots(k.disk, true); // it is still wanted, of the new tree
         disk_snapshot_soon(k.disk);
         dkit_settle(&k);
-        assert_true(exists(&k, "snapshot.6"));
-        reopen(&k, true);
-        expect_model(&k, 6);
+        assert_true(dkit_exists(&k, "snapshot.6"));
+        models_reopen(&k, true);
+        models_expect(&k, 6);
         dkit_fini(&k);
     }
 }
@@ -421,18 +382,18 @@ static void a_half_written_snapshot_goes(void **state)
     dkit_settle(&k);
     disk_allow_snapshots(k.disk, true);
     disk_snapshot_soon(k.disk);
-    while (!exists(&k, "tmp.snapshot.1f54")) {
+    while (!dkit_exists(&k, "tmp.snapshot.1f54")) {
         dkit_turn(&k);
         dkit_job(&k, ENV_LANE_BACKGROUND);
     }
     dkit_turn(&k);
     truncate(&k, 6);
     assert_int_equal(k.replaced, 1);
-    assert_false(exists(&k, "tmp.snapshot.1f54"));
-    assert_false(exists(&k, "snapshot.1f54"));
-    expect_model(&k, 6);
+    assert_false(dkit_exists(&k, "tmp.snapshot.1f54"));
+    assert_false(dkit_exists(&k, "snapshot.1f54"));
+    models_expect(&k, 6);
     dkit_settle(&k);
-    assert_true(exists(&k, "snapshot.6")); // it was wanted
+    assert_true(dkit_exists(&k, "snapshot.6")); // it was wanted
     dkit_fini(&k);
 }
 
@@ -453,10 +414,10 @@ static void a_filler_in_flight_is_waited_for(void **state)
     assert_false(dkit_job(&k, ENV_LANE_LOG));
     dkit_settle(&k);
     assert_int_equal(k.replaced, 1);
-    expect_model(&k, 14);
+    models_expect(&k, 14);
     dkit_append_n(&k, 2);
-    reopen(&k, true);
-    expect_model(&k, 16);
+    models_reopen(&k, true);
+    models_expect(&k, 16);
     dkit_fini(&k);
 }
 
@@ -477,8 +438,8 @@ static void a_cut_makes_space_in_a_full_log(void **state)
     dkit_settle(&k);
     assert_int_equal(k.space, 1);
     dkit_append_n(&k, 2);
-    reopen(&k, true);
-    expect_model(&k, 4);
+    models_reopen(&k, true);
+    models_expect(&k, 4);
     dkit_fini(&k);
 }
 

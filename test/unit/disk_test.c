@@ -14,34 +14,21 @@
 
 #include <cmocka.h>
 
-#include "test/support/disk_kit.h"
+#include "test/support/disk_models.h"
 
 enum { ZXIDS_MAX = 260 };
-
-static char *models[ZXIDS_MAX + 1]; // the dump of the tree at each zxid
 
 static int make_models(void **state)
 {
     (void)state;
-    struct dkit k;
-    dkit_init(&k, 1);
-    assert_int_equal(dkit_open(&k), ERR_OK);
-    for (int i = 0; i <= ZXIDS_MAX; i++) {
-        struct buf b = {0};
-        dkit_dump(k.tree, &b);
-        models[i] = (char *)b.p;
-        dkit_append_n(&k, 1);
-    }
-    dkit_fini(&k);
+    models_make(ZXIDS_MAX);
     return 0;
 }
 
 static int free_models(void **state)
 {
     (void)state;
-    for (int i = 0; i <= ZXIDS_MAX; i++) {
-        free(models[i]);
-    }
+    models_free();
     return 0;
 }
 

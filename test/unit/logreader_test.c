@@ -397,22 +397,13 @@ static void purged_meanwhile(void **state)
     dkit_fini(&a.k);
 }
 
-static size_t open_fds(const struct fake_env *f)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof(f->fds) / sizeof(f->fds[0]); i++) {
-        n += f->fds[i].open;
-    }
-    return n;
-}
-
 static void an_end_at_any_time(void **state)
 {
     (void)state;
     struct asker a;
     start(&a);
     append_batch(&a.k, 2000);
-    size_t fds = open_fds(a.k.f);
+    size_t fds = fake_env_open_fds(a.k.f);
     // Before the first job has run, between two, with one in flight, and of one that never was.
     disk_history_begin(a.k.disk, 1, 10, INT64_MAX);
     disk_history_end(a.k.disk, 1);
@@ -421,11 +412,11 @@ static void an_end_at_any_time(void **state)
     assert_false(disk_idle(a.k.disk));
     dkit_settle(&a.k);
     assert_int_equal(a.events, 0);
-    assert_int_equal(open_fds(a.k.f), fds);
+    assert_int_equal(fake_env_open_fds(a.k.f), fds);
     disk_history_begin(a.k.disk, 2, 10, INT64_MAX);
     assert_true(dkit_job(&a.k, ENV_LANE_BACKGROUND)); // its event asks for more
     assert_int_equal(a.events, 1);
-    assert_int_equal(open_fds(a.k.f), fds + 1);
+    assert_int_equal(fake_env_open_fds(a.k.f), fds + 1);
     disk_history_end(a.k.disk, 2);
     disk_history_begin(a.k.disk, 2, 1990, INT64_MAX); // the same tag anew
     buf_fini(&a.shown[2].text);
@@ -433,14 +424,14 @@ static void an_end_at_any_time(void **state)
     dkit_settle(&a.k);
     assert_true(a.ended[2]);
     expect_shown(&a.shown[2], "0.1991-0.2000 ");
-    assert_int_equal(open_fds(a.k.f), fds);
+    assert_int_equal(fake_env_open_fds(a.k.f), fds);
     // Left open at the end of the disk.
     a.k.on_answer = NULL;
     disk_history_begin(a.k.disk, 3, 10, INT64_MAX);
     dkit_settle(&a.k);
-    assert_int_equal(open_fds(a.k.f), fds + 1);
+    assert_int_equal(fake_env_open_fds(a.k.f), fds + 1);
     dkit_close(&a.k);
-    assert_int_equal(open_fds(a.k.f), 0);
+    assert_int_equal(fake_env_open_fds(a.k.f), 0);
     dkit_fini(&a.k);
 }
 

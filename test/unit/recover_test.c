@@ -37,13 +37,6 @@ static void plant(struct dkit *k, const char *name, struct slice content)
     fake_env_plant(k->f, path, content);
 }
 
-static bool exists(struct dkit *k, const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof(path), DKIT_V2 "/%s", name);
-    return !slice_is_null(fake_env_peek(k->f, path));
-}
-
 // A log file with the kit's entries.
 static void put_log(struct buf *b, int64_t first, int64_t last)
 {
@@ -120,7 +113,7 @@ static void an_empty_directory_gets_snapshot_0(void **state)
 {
     struct dkit *k = *state;
     expect_start(k, 0);
-    assert_true(exists(k, "snapshot.0"));
+    assert_true(dkit_exists(k, "snapshot.0"));
 }
 
 static void a_second_server_is_refused(void **state)
@@ -176,11 +169,11 @@ static void leftovers_go_and_other_files_stay(void **state)
     plant(k, "currentEpoch.tmp", SLICE_LIT("1"));
     plant(k, "log.1.bak", SLICE_LIT("x"));
     expect_start(k, 0);
-    assert_false(exists(k, "tmp.log"));
-    assert_false(exists(k, "tmp.snapshot.5"));
-    assert_false(exists(k, "snapshot.5.tmp"));
-    assert_true(exists(k, "currentEpoch.tmp"));
-    assert_true(exists(k, "log.1.bak"));
+    assert_false(dkit_exists(k, "tmp.log"));
+    assert_false(dkit_exists(k, "tmp.snapshot.5"));
+    assert_false(dkit_exists(k, "snapshot.5.tmp"));
+    assert_true(dkit_exists(k, "currentEpoch.tmp"));
+    assert_true(dkit_exists(k, "log.1.bak"));
 }
 
 static void two_directories(void **state)
@@ -309,7 +302,7 @@ static void every_cut_of_the_last_file_is_its_end(void **state)
         int64_t want = n >= b.n ? 8 : n >= two.n ? 7 : n >= one.n ? 6 : 5;
         assert_int_equal(tree_zxid(k->tree), want);
         // What is left reads as whole for everybody: no half record, no half header.
-        assert_int_equal(exists(k, "log.6"), want > 5);
+        assert_int_equal(dkit_exists(k, "log.6"), want > 5);
         struct slice left = fake_env_peek(k->f, DKIT_V2 "/log.6");
         size_t whole = want == 8 ? b.n : want == 7 ? two.n : want == 6 ? one.n : 0;
         assert_int_equal(left.n, whole);

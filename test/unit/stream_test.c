@@ -265,21 +265,12 @@ static void beside_a_snapshot_and_a_purge(void **state)
     stop(&a);
 }
 
-static size_t open_fds(const struct fake_env *f)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < sizeof(f->fds) / sizeof(f->fds[0]); i++) {
-        n += f->fds[i].open;
-    }
-    return n;
-}
-
 static void an_end_at_any_time(void **state)
 {
     (void)state;
     struct asker a;
     start(&a);
-    size_t fds = open_fds(a.k.f);
+    size_t fds = fake_env_open_fds(a.k.f);
     disk_stream_begin(a.k.disk, 1, 12000);
     disk_stream_end(a.k.disk, 1);
     disk_stream_end(a.k.disk, 9);
@@ -287,17 +278,17 @@ static void an_end_at_any_time(void **state)
     assert_int_equal(a.parts[1], 0);
     disk_stream_begin(a.k.disk, 1, 12000);
     assert_true(dkit_job(&a.k, ENV_LANE_BACKGROUND));
-    assert_int_equal(open_fds(a.k.f), fds + 1);
+    assert_int_equal(fake_env_open_fds(a.k.f), fds + 1);
     disk_stream_end(a.k.disk, 1);
     dkit_settle(&a.k);
     assert_int_equal(a.parts[1], 1);
-    assert_int_equal(open_fds(a.k.f), fds);
+    assert_int_equal(fake_env_open_fds(a.k.f), fds);
     // Left open, with nothing in flight, at the end of the disk.
     a.k.on_answer = NULL;
     disk_stream_begin(a.k.disk, 1, 12000);
     dkit_settle(&a.k);
     dkit_close(&a.k);
-    assert_int_equal(open_fds(a.k.f), 0);
+    assert_int_equal(fake_env_open_fds(a.k.f), 0);
     stop(&a);
 }
 

@@ -14,13 +14,12 @@
 #include <cmocka.h>
 
 #include "disk/snapfile.h"
-#include "test/support/disk_kit.h"
+#include "test/support/disk_models.h"
 #include "tree/apply.h"
 
 enum { LAST = 20, ZXIDS_MAX = 40, BIG_NODES = 12, BIG_BYTES = 300 * 1024 };
 
-static char *models[ZXIDS_MAX + 1];      // the dump of the tree at each zxid
-static struct buf bodies[ZXIDS_MAX + 1]; // and a snapshot's body of it
+static struct buf bodies[ZXIDS_MAX + 1]; // a snapshot's body of the tree at each zxid
 static struct buf big_body;              // of the tree at 30 with some megabytes more
 static char *big_model;
 static const char signature[] = "\0\0\0\nBenWasHere";
@@ -64,10 +63,10 @@ static int make_models(void **state)
 {
     (void)state;
     struct dkit k;
+    models_make(ZXIDS_MAX);
     dkit_init(&k, 1);
     assert_int_equal(dkit_open(&k), ERR_OK);
     for (int i = 0; i <= ZXIDS_MAX; i++) {
-        models[i] = get_model(k.tree);
         get_body(k.tree, &bodies[i]);
         if (i < ZXIDS_MAX) {
             dkit_append_n(&k, 1);
@@ -83,8 +82,8 @@ static int make_models(void **state)
 static int free_models(void **state)
 {
     (void)state;
+    models_free();
     for (int i = 0; i <= ZXIDS_MAX; i++) {
-        free(models[i]);
         buf_fini(&bodies[i]);
     }
     free(big_model);
@@ -99,11 +98,6 @@ static void expect_tree(struct dkit *k, int64_t zxid, const char *model)
     assert_string_equal(got, model);
     tree_check(k->tree);
     free(got);
-}
-
-static void expect_model(struct dkit *k, int64_t zxid)
-{
-    expect_tree(k, zxid, models[zxid]);
 }
 
 // snapshot.0, .8 and log.1, .9; the last file is being written.
@@ -127,22 +121,6 @@ static void build(struct dkit *k, uint64_t seed)
     dkit_settle(k);
     assert_int_equal(tree_zxid(k->tree), LAST);
     disk_allow_snapshots(k->disk, false);
-}
-
-static bool exists(struct dkit *k, const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof(path), DKIT_V2 "/%s", name);
-    return !slice_is_null(fake_env_peek(k->f, path));
-}
-
-static void reopen(struct dkit *k, bool power)
-{
-    dkit_close(k);
-    fake_env_reboot(k->f, power);
-    if (dkit_open(k)) {
-        fail_msg("%.*s", (int)k->f->log.n, (const char *)k->f->log.p);
-    }
 }
 
 // Puts it as it comes from a socket, signature and all; returns how much of it was used.
@@ -195,12 +173,12 @@ static void its_end_is_found_however_it_comes(void **state)
         assert_int_equal(k.replaced, 1);
         assert_int_equal(k.tail_n, 0);
         assert_true(disk_settled(k.disk));
-        expect_model(&k, 30);
-        reopen(&k, true);
-        expect_model(&k, 30);
+        models_expect(&k, 30);
+        models_reopen(&k, true);
+        models_expect(&k, 30);
         dkit_append_n(&k, 3);
-        reopen(&k, true);
-        expect_model(&k, 33);
+        models_reopen(&k, true);
+        models_expect(&k, 33);
         dkit_fini(&k);
     }
 }
@@ -211,28 +189,28 @@ static void what_was_there_is_set_aside_for_one_generation(void **state)
     struct dkit k;
     build(&k, 1);
     take(&k, 10, buf_slice(&bodies[10])); // below what was logged here
-    expect_model(&k, 10);
-    assert_true(exists(&k, "snapshot.a"));
-    assert_true(exists(&k, "replaced/snapshot.8"));
-    assert_true(exists(&k, "replaced/log.9"));
-    assert_false(exists(&k, "snapshot.8"));
-    assert_false(exists(&k, "log.9"));
+    models_expect(&k, 10);
+    assert_true(dkit_exists(&k, "snapshot.a"));
+    assert_true(dkit_exists(&k, "replaced/snapshot.8"));
+    assert_true(dkit_exists(&k, "replaced/log.9"));
+    assert_false(dkit_exists(&k, "snapshot.8"));
+    assert_false(dkit_exists(&k, "log.9"));
     dkit_append_n(&k, 2);
-    reopen(&k, true);
-    expect_model(&k, 12);
+    models_reopen(&k, true);
+    models_expect(&k, 12);
     take(&k, 12, buf_slice(&bodies[12])); // where it stands
     take(&k, 12, buf_slice(&bodies[12])); // and a file of that name is there
     assert_int_equal(k.replaced, 3);
-    assert_true(exists(&k, "replaced/snapshot.c"));
-    assert_false(exists(&k, "replaced/snapshot.a"));
-    assert_false(exists(&k, "replaced/log.b"));
+    assert_true(dkit_exists(&k, "replaced/snapshot.c"));
+    assert_false(dkit_exists(&k, "replaced/snapshot.a"));
+    assert_false(dkit_exists(&k, "replaced/log.b"));
     int64_t snaps, logs, snaps_then, logs_then;
     disk_sizes(k.disk, &snaps, &logs);
-    reopen(&k, true);
+    models_reopen(&k, true);
     disk_sizes(k.disk, &snaps_then, &logs_then);
     assert_int_equal(snaps, snaps_then);
     assert_int_equal(logs, logs_then);
-    expect_model(&k, 12);
+    models_expect(&k, 12);
     dkit_fini(&k);
 }
 
@@ -245,14 +223,14 @@ static void a_large_one_goes_to_the_disk_while_it_comes(void **state)
     disk_take_begin(k.disk, 60);
     assert_int_equal(put_all(&k, buf_slice(&big_body), 64 * 1024, &used), DISK_TAKE_DONE);
     assert_in_range(disk_take_backlog(k.disk), 1, 3 << 20);
-    assert_true(exists(&k, "tmp.taken.snapshot.3c"));
+    assert_true(dkit_exists(&k, "tmp.taken.snapshot.3c"));
     disk_take_commit(k.disk, k.tree);
     dkit_settle(&k);
     assert_int_equal(k.replaced, 1);
     assert_int_equal(disk_take_backlog(k.disk), 0);
     assert_int_equal(tree_zxid(k.tree), 60);
     assert_int_equal(tree_node_count(k.tree), 4 + 27 + BIG_NODES + 1);
-    reopen(&k, true);
+    models_reopen(&k, true);
     assert_int_equal(tree_zxid(k.tree), 60);
     dkit_fini(&k);
 }
@@ -270,16 +248,16 @@ static bool crash_at(uint64_t call, uint64_t seed, int64_t zxid)
     assert_int_equal(k.replaced + k.broken + k.sync_failed, 1);
     bool told = k.replaced > 0;
     assert_true(told || !over);
-    reopen(&k, seed > 1);
+    models_reopen(&k, seed > 1);
     int64_t found = tree_zxid(k.tree);
     if (found != zxid && (told || found != LAST)) {
         fail_msg("crash at call %d, seed %d: zxid %d", (int)call, (int)seed, (int)found);
     }
-    expect_model(&k, found);
+    models_expect(&k, found);
     dkit_append_n(&k, 2);
-    reopen(&k, true);
-    expect_model(&k, found + 2);
-    assert_false(exists(&k, "tmp.taken.snapshot.1e"));
+    models_reopen(&k, true);
+    models_expect(&k, found + 2);
+    assert_false(dkit_exists(&k, "tmp.taken.snapshot.1e"));
     dkit_fini(&k);
     return over;
 }
@@ -316,7 +294,7 @@ static void a_crash_of_the_start_that_finishes_it(void **state)
                 take(&k, 30, buf_slice(&bodies[30]));
                 dkit_close(&k);
                 fake_env_reboot(k.f, false);
-                decided = exists(&k, "taken.snapshot.1e");
+                decided = dkit_exists(&k, "taken.snapshot.1e");
             }
             assert_true(decided);
             crashdisk_crash_after(k.f->disk, call);
@@ -326,8 +304,8 @@ static void a_crash_of_the_start_that_finishes_it(void **state)
             assert_int_equal(dkit_open(&k), ERR_OK);
             int64_t found = tree_zxid(k.tree);
             assert_true(found == 30 || (!over && found == LAST)); // the name was not durable yet
-            expect_model(&k, found);
-            assert_false(exists(&k, "taken.snapshot.1e"));
+            models_expect(&k, found);
+            assert_false(dkit_exists(&k, "taken.snapshot.1e"));
             dkit_fini(&k);
         }
     }
@@ -349,14 +327,14 @@ static void an_error_at_every_call(void **state)
             assert_int_equal(k.replaced + k.broken + k.sync_failed, 1);
             int64_t want = k.replaced ? 30 : LAST;
             if (k.broken) {
-                reopen(&k, true);
+                models_reopen(&k, true);
                 assert_true(tree_zxid(k.tree) == 30 || tree_zxid(k.tree) == LAST);
                 want = tree_zxid(k.tree);
             }
-            expect_model(&k, want);
+            models_expect(&k, want);
             dkit_append_n(&k, 2);
-            reopen(&k, true);
-            expect_model(&k, want + 2);
+            models_reopen(&k, true);
+            models_expect(&k, want + 2);
             dkit_fini(&k);
         }
     }
@@ -377,10 +355,10 @@ static void a_full_disk_loses_nothing(void **state)
     disk_take_abandon(k.disk);
     dkit_settle(&k);
     assert_int_equal(k.sync_failed, 1);
-    assert_false(exists(&k, "tmp.taken.snapshot.3c"));
+    assert_false(dkit_exists(&k, "tmp.taken.snapshot.3c"));
     dkit_append_n(&k, 3);
-    reopen(&k, true);
-    expect_model(&k, LAST + 3);
+    models_reopen(&k, true);
+    models_expect(&k, LAST + 3);
     dkit_fini(&k);
 }
 
@@ -402,12 +380,12 @@ static void a_last_piece_that_fails_is_told_by_the_commit(void **state)
     dkit_settle(&k);
     assert_int_equal(k.sync_failed, 1);
     assert_int_equal(k.replaced, 0);
-    expect_model(&k, LAST);
+    models_expect(&k, LAST);
     dkit_settle(&k);
     assert_int_equal(k.snapped, 2); // the one given up, begun again
     dkit_append_n(&k, 1);
-    reopen(&k, true);
-    expect_model(&k, LAST + 1);
+    models_reopen(&k, true);
+    models_expect(&k, LAST + 1);
     dkit_fini(&k);
 }
 
@@ -440,7 +418,7 @@ static void garbage_is_refused(void **state)
         assert_int_equal(disk_take_put(k.disk, s, &used), DISK_TAKE_BAD);
         disk_take_abandon(k.disk);
         take(&k, 30, buf_slice(&bodies[30])); // another is not hurt by it
-        expect_model(&k, 30);
+        models_expect(&k, 30);
         dkit_fini(&k);
     }
 }
@@ -472,11 +450,11 @@ static void what_cannot_be_loaded_is_not_installed(void **state)
         take(&k, 30, buf_slice(&b));
         assert_int_equal(k.sync_failed, 1);
         assert_true(fake_env_logged(k.f, "no parent"));
-        expect_model(&k, LAST);
-        assert_true(exists(&k, "snapshot.8"));
+        models_expect(&k, LAST);
+        assert_true(dkit_exists(&k, "snapshot.8"));
         dkit_append_n(&k, 1);
-        reopen(&k, true);
-        expect_model(&k, LAST + 1);
+        models_reopen(&k, true);
+        models_expect(&k, LAST + 1);
         buf_fini(&b);
         dkit_fini(&k);
     }
@@ -507,13 +485,13 @@ static void it_can_be_abandoned_at_any_time(void **state)
         assert_int_equal(disk_take_put(k.disk, buf_slice(&bodies[30]), &used), DISK_TAKE_BAD);
         if (jobs % 2 == 0) {
             dkit_settle(&k);
-            assert_false(exists(&k, "tmp.taken.snapshot.3c"));
+            assert_false(dkit_exists(&k, "tmp.taken.snapshot.3c"));
         }
         take(&k, 30, buf_slice(&bodies[30]));
         assert_int_equal(k.replaced, 1);
         assert_int_equal(k.sync_failed, 0);
-        assert_false(exists(&k, "tmp.taken.snapshot.3c"));
-        expect_model(&k, 30);
+        assert_false(dkit_exists(&k, "tmp.taken.snapshot.3c"));
+        models_expect(&k, 30);
         dkit_fini(&k);
     }
 }
@@ -537,7 +515,7 @@ static void a_piece_of_one_abandoned_fails_unheard(void **state)
     disk_take_commit(k.disk, k.tree);
     dkit_settle(&k);
     assert_int_equal(k.replaced, 1);
-    expect_model(&k, 30);
+    models_expect(&k, 30);
     dkit_fini(&k);
 }
 
@@ -555,9 +533,9 @@ static void a_server_can_stop_in_the_middle(void **state)
         for (int i = 0; i < jobs; i++) {
             dkit_job(&k, ENV_LANE_BACKGROUND);
         }
-        reopen(&k, false);
-        assert_false(exists(&k, "tmp.taken.snapshot.3c"));
-        expect_model(&k, LAST);
+        models_reopen(&k, false);
+        assert_false(dkit_exists(&k, "tmp.taken.snapshot.3c"));
+        models_expect(&k, LAST);
         dkit_fini(&k);
     }
 }
@@ -595,7 +573,7 @@ static void apaches_stream_is_taken(void **state)
     assert_int_equal(tree_zxid(k.tree), zxid);
     assert_int_equal(tree_node_count(k.tree), 5); // of a fresh ensemble
     char *model = get_model(k.tree);
-    reopen(&k, true);
+    models_reopen(&k, true);
     expect_tree(&k, zxid, model);
     free(model);
     buf_fini(&wire);
