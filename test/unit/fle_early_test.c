@@ -9,100 +9,65 @@
 
 #include <cmocka.h>
 
-#include "fle/fle.h"
-
-static struct fle *fle;
-static struct members *members;
-static struct mono now = {1000000000};
-
-static void step(struct fle_event ev, struct fle_out *out)
-{
-    ev.now = now;
-    fle_step(fle, &ev, out);
-    fle_check(fle);
-}
-
-static void hear(int64_t sid, struct note n, struct fle_out *out)
-{
-    n.version = NOTE_VERSION;
-    step((struct fle_event){.type = FLE_NOTE, .note = {.sid = sid, .note = &n}}, out);
-}
-
-static void start(struct fle_out *out)
-{
-    step((struct fle_event){.type = FLE_START,
-                            .start = {.last_zxid = 0x100000005, .current_epoch = 1}},
-         out);
-}
+#include "test/support/fle_rig.h"
 
 // Server 1 of three follows server 3.
-static void follow(void)
+static void follow(struct erig *s)
 {
-    struct fle_out out;
-    struct fle_settings s = {
-        .sid = 1, .wait_min_ms = 200, .wait_max_ms = 60000, .finalize_wait_ms = 200};
-    assert_int_equal(members_parse(slice_str("server.1=h1:1:2:participant\n"
-                                             "server.2=h2:1:2:participant\n"
-                                             "server.3=h3:1:2:participant\nversion=0"),
-                                   &members),
-                     ERR_OK);
-    fle = fle_new(&s);
-    step((struct fle_event){.type = FLE_MEMBERS, .members = {.committed = members}}, &out);
-    start(&out);
-    hear(3, (struct note){NOTE_LEADING, 3, 0x100000005, 1, 1, 0, {0}}, &out);
-    hear(2, (struct note){NOTE_FOLLOWING, 3, 0x100000005, 1, 1, 0, {0}}, &out);
-    assert_int_equal(fle_state(fle), NOTE_FOLLOWING);
+    erig_open(s, 1, erig_three);
+    erig_start(s, 0x100000005, 1);
+    erig_hear(s, 3, NOTE_LEADING, 3, 0x100000005, 1, 1);
+    erig_hear(s, 2, NOTE_FOLLOWING, 3, 0x100000005, 1, 1);
+    erig_check_elected(s, NOTE_FOLLOWING, 3);
 }
 
-static void end(void)
+// Who says that it looks for a leader, in the next round.
+static void hear_looking(struct erig *s, int64_t sid)
 {
-    fle_free(&fle);
-    members_free(&members);
+    erig_hear(s, sid, NOTE_LOOKING, 2, 0x100000005, 2, 1);
 }
-
-static const struct note looking = {NOTE_LOOKING, 2, 0x100000005, 2, 1, 0, {0}};
 
 static void a_word_heard_early_counts(void **state)
 {
     (void)state;
-    struct fle_out out;
-    follow();
-    hear(2, looking, &out); // it has lost the leader a moment before this server has
-    assert_int_equal(out.n, 1);
-    assert_int_equal(out.actions[0].note->state, NOTE_FOLLOWING);
-    start(&out);
-    assert_int_equal(fle_proposal(fle)->leader, 2);
-    step((struct fle_event){.type = FLE_DOWN, .sid = 3}, &out); // and nothing better can come
-    assert_int_equal(fle_state(fle), NOTE_FOLLOWING);
-    assert_int_equal(fle_current(fle)->leader, 2);
-    end();
+    struct erig s;
+    follow(&s);
+    hear_looking(&s, 2); // it has lost the leader a moment before this server has
+    assert_int_equal(s.actions, 1);
+    erig_check_sent(&s, 2, NOTE_FOLLOWING, 3, 0x100000005, 1, 1);
+    erig_start(&s, 0x100000005, 1);
+    assert_int_equal(fle_proposal(s.fle)->leader, 2);
+    erig_down(&s, 3); // and nothing better can come
+    erig_check_elected(&s, NOTE_FOLLOWING, 2);
+    assert_int_equal(fle_current(s.fle)->leader, 2);
+    erig_close(&s);
 }
 
 static void a_word_heard_long_ago_does_not(void **state)
 {
     (void)state;
-    struct fle_out out;
-    follow();
-    hear(2, looking, &out);
-    now = mono_add_ms(now, 501);
-    start(&out);
-    assert_int_equal(fle_proposal(fle)->leader, 1);
-    end();
+    struct erig s;
+    follow(&s);
+    hear_looking(&s, 2);
+    s.now = mono_add_ms(s.now, 501);
+    erig_start(&s, 0x100000005, 1);
+    assert_int_equal(fle_proposal(s.fle)->leader, 1);
+    erig_close(&s);
 }
 
 static void between_role_and_start_nothing_is_said(void **state)
 {
     (void)state;
-    struct fle_out out;
-    follow();
-    step((struct fle_event){.type = FLE_QUIET}, &out);
-    hear(2, looking, &out); // an answer would say that server 3 still leads
-    assert_int_equal(out.n, 0);
-    hear(9, looking, &out);
-    assert_int_equal(out.n, 0);
-    start(&out);
-    assert_int_equal(fle_proposal(fle)->leader, 2);
-    end();
+    struct erig s;
+    follow(&s);
+    erig_step(&s, (struct fle_event){.type = FLE_QUIET});
+    hear_looking(&s, 2); // an answer would say that server 3 still leads
+    assert_int_equal(s.actions, 0);
+    hear_looking(&s, 9);
+    assert_int_equal(s.actions, 0);
+    erig_start(&s, 0x100000005, 1);
+    assert_int_equal(fle_proposal(s.fle)->leader, 2);
+    erig_close(&s);
 }
 
 int main(void)
