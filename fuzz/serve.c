@@ -7,7 +7,6 @@
 // Input: a list of events, each one byte of kind and number of connection, then what it needs.
 #include <stddef.h>
 
-#include "serve/session_id.h"
 #include "test/support/serve_rig.h"
 
 enum { CONNS = 8, EVENTS_MAX = 400, COMMITS_MAX = 8 };
@@ -79,10 +78,8 @@ static void send_connect(struct rig *r, struct input *in, size_t i)
 static void send_renewal(struct rig *r, struct input *in, uint32_t conn)
 {
     int64_t session = in->sessions[take(in) % CONNS];
-    uint8_t passwd[SESSION_PASSWORD_LEN];
-    session_password(session, passwd);
     struct buf b = {0};
-    rig_put_connect(&b, 10000, session, slice_of(passwd, sizeof(passwd)), true);
+    rig_put_renew(&b, session, false);
     rig_send(r, conn, buf_slice(&b));
     buf_fini(&b);
 }

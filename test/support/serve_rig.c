@@ -81,6 +81,7 @@ void rig_free(struct rig **rp)
     mem_free(r->log);
     mem_free(r->asks);
     mem_free(r->clients);
+    buf_fini(&r->rest_hex);
     mem_free(r);
     *rp = NULL;
 }
@@ -323,6 +324,22 @@ void rig_send(struct rig *r, uint32_t conn, struct slice bytes)
     after_event(r);
 }
 
+static uint8_t hex_digit(char c)
+{
+    must((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'));
+    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+void rig_send_hex(struct rig *r, uint32_t conn, const char *hex)
+{
+    struct buf b = {0};
+    for (; *hex; hex += 2) {
+        buf_put_u8(&b, (uint8_t)(hex_digit(hex[0]) << 4 | hex_digit(hex[1])));
+    }
+    rig_send(r, conn, buf_slice(&b));
+    buf_fini(&b);
+}
+
 void rig_hang_up(struct rig *r, uint32_t conn)
 {
     if (r->clients[conn].open) {
@@ -385,6 +402,16 @@ uint32_t rig_client(struct rig *r)
     return conn;
 }
 
+uint32_t rig_renew(struct rig *r, int64_t session, bool read_only)
+{
+    uint32_t conn = rig_accept(r, 1);
+    struct buf b = {0};
+    rig_put_renew(&b, session, read_only);
+    rig_send(r, conn, buf_slice(&b));
+    buf_fini(&b);
+    return conn;
+}
+
 bool rig_next(struct rig *r, uint32_t conn, struct rig_reply *reply)
 {
     struct rig_client *c = &r->clients[conn];
@@ -410,6 +437,17 @@ struct slice rig_rest(struct rig *r, uint32_t conn)
     struct slice rest = slice_skip(buf_slice(&c->got), c->read);
     c->read = c->got.n;
     return rest;
+}
+
+const char *rig_rest_hex(struct rig *r, uint32_t conn)
+{
+    struct slice rest = rig_rest(r, conn);
+    buf_clear(&r->rest_hex);
+    for (size_t i = 0; i < rest.n; i++) {
+        buf_fmt(&r->rest_hex, "%02x", rest.p[i]);
+    }
+    buf_put_u8(&r->rest_hex, 0);
+    return (const char *)r->rest_hex.p;
 }
 
 bool rig_eof(const struct rig *r, uint32_t conn)
@@ -444,6 +482,16 @@ void rig_put_connect(struct buf *b, int32_t timeout_ms, int64_t session, struct 
         buf_put_u8(b, 0);
     }
     be32_put(b->p + at, (uint32_t)(b->n - at - 4));
+}
+
+void rig_put_renew(struct buf *b, int64_t session, bool read_only)
+{
+    uint8_t passwd[SESSION_PASSWORD_LEN] = {0};
+    if (session) {
+        session_password(session, passwd);
+    }
+    rig_put_connect(b, 10000, session, slice_of(passwd, sizeof(passwd)), true);
+    b->p[b->n - 1] = read_only;
 }
 
 void rig_put_head(struct buf *b, int32_t xid, int32_t op)

@@ -49,7 +49,8 @@ struct rig {
     size_t asks_n, asks_cap;
     size_t touches; // SUBMIT_TOUCH so far
     int64_t zxid;
-    size_t logged; // log lines
+    size_t logged;       // log lines
+    struct buf rest_hex; // what rig_rest_hex() gave last
     struct logger logger;
 };
 
@@ -66,6 +67,7 @@ void rig_free(struct rig **r);
 
 uint32_t rig_accept(struct rig *r, uint8_t last_ip_byte); // from 127.0.0.<byte>
 void rig_send(struct rig *r, uint32_t conn, struct slice bytes);
+void rig_send_hex(struct rig *r, uint32_t conn, const char *hex); // as captures are written down
 void rig_hang_up(struct rig *r, uint32_t conn);
 void rig_slow(struct rig *r, uint32_t conn, bool slow); // false: takes all that waits
 void rig_advance(struct rig *r, int64_t ms);            // time, with a tick
@@ -76,14 +78,20 @@ void rig_settle(struct rig *r); // commits and answers until nothing is left
 // A handshake, to the end. Returns the session (0: refused).
 int64_t rig_connect(struct rig *r, uint32_t conn, int32_t timeout_ms);
 uint32_t rig_client(struct rig *r); // accept and connect
+// A connection that asks for this session with its password, for 0: for a new one. The answer may
+// still be to come.
+uint32_t rig_renew(struct rig *r, int64_t session, bool read_only);
 // The next reply or notification; false: none. A session's connection only.
 bool rig_next(struct rig *r, uint32_t conn, struct rig_reply *reply);
-struct slice rig_rest(struct rig *r, uint32_t conn); // bytes not looked at yet; taken with it
-bool rig_eof(const struct rig *r, uint32_t conn);    // the server has closed it
+struct slice rig_rest(struct rig *r, uint32_t conn);    // bytes not looked at yet; taken with it
+const char *rig_rest_hex(struct rig *r, uint32_t conn); // the same as text, good until the next
+bool rig_eof(const struct rig *r, uint32_t conn);       // the server has closed it
 
 // Request frames, appended.
 void rig_put_connect(struct buf *b, int32_t timeout_ms, int64_t session, struct slice passwd,
                      bool read_only_byte);
+// The handshake of rig_renew().
+void rig_put_renew(struct buf *b, int64_t session, bool read_only);
 void rig_put_head(struct buf *b, int32_t xid, int32_t op); // no body
 void rig_put_path(struct buf *b, int32_t xid, int32_t op, const char *path);
 void rig_put_read(struct buf *b, int32_t xid, int32_t op, const char *path, bool watch);

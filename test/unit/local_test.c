@@ -4,12 +4,11 @@
 // the golden group "local-session" byte for byte.
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#include <stddef.h>
 
 #include <cmocka.h>
 
 #include "serve/core.h"
-#include "serve/session_id.h"
 #include "test/support/serve_rig.h"
 #include "tree/session.h"
 #include "wire/jute.h"
@@ -38,18 +37,6 @@ static int teardown(void **state)
 {
     rig_free((struct rig **)state);
     return 0;
-}
-
-static uint32_t renew(struct rig *r, int64_t session)
-{
-    uint32_t conn = rig_accept(r, 1);
-    uint8_t passwd[SESSION_PASSWORD_LEN];
-    session_password(session, passwd);
-    struct buf b = {0};
-    rig_put_connect(&b, 10000, session, slice_of(passwd, sizeof(passwd)), true);
-    rig_send(r, conn, buf_slice(&b));
-    buf_fini(&b);
-    return conn;
 }
 
 static int64_t session_of(struct rig *r, uint32_t conn)
@@ -96,9 +83,9 @@ static void a_life_without_transactions(void **state)
     assert_int_equal(reply.err, ZK_OK);
     rig_hang_up(r, conn); // it lives on
     rig_advance(r, 9000);
-    conn = renew(r, session);
+    conn = rig_renew(r, session, false);
     assert_int_equal(session_of(r, conn), session);
-    uint32_t thief = renew(r, session); // takes it over
+    uint32_t thief = rig_renew(r, session, false); // takes it over
     assert_true(rig_eof(r, conn));
     assert_int_equal(session_of(r, thief), session);
     assert_int_equal(r->asks_n, 0);
@@ -109,7 +96,7 @@ static void a_life_without_transactions(void **state)
     assert_true(rig_eof(r, thief));
     assert_int_equal(r->log_n, 0);
     assert_int_equal(r->touches, 0); // the leader has nothing to expire
-    conn = renew(r, session);
+    conn = rig_renew(r, session, false);
     assert_int_equal(session_of(r, conn), 0); // nobody knows it
 }
 
@@ -127,7 +114,7 @@ static void silence_ends_them(void **state)
     }
     assert_true(rig_eof(r, conn));
     assert_false(rig_eof(r, pings));
-    assert_int_equal(session_of(r, renew(r, session)), 0);
+    assert_int_equal(session_of(r, rig_renew(r, session, false)), 0);
     assert_int_equal(expiry_count(r->serve->locals), 1);
     rig_advance(r, 4000);
     rig_advance(r, 8000);
@@ -172,7 +159,7 @@ static void they_outlive_an_election(void **state)
     rig_advance(r, 20000); // nobody could come back
     rig_mode(r, SERVE_FULL);
     rig_advance(r, 9000);
-    assert_int_equal(session_of(r, renew(r, session)), session);
+    assert_int_equal(session_of(r, rig_renew(r, session, false)), session);
 }
 
 // ---- becoming global ----------------------------------------------------------------------------
@@ -261,7 +248,7 @@ static void so_does_one_inside_a_multi(void **state)
         owners++;
     }
     assert_int_equal(owners, 1);
-    conn = renew(r, session); // the leader's business now
+    conn = rig_renew(r, session, false); // the leader's business now
     assert_int_equal(session_of(r, conn), session);
     assert_int_equal(expiry_count(r->serve->locals), 0);
 }
@@ -294,7 +281,7 @@ static void a_refused_one_stays_local(void **state)
     assert_int_equal(create(r, conn, 1, "/e", EPHEMERAL).err, ZK_SYSTEMERROR);
     r->refuse = false;
     assert_false(is_global(r, session));
-    assert_int_equal(session_of(r, renew(r, session)), session);
+    assert_int_equal(session_of(r, rig_renew(r, session, false)), session);
     assert_int_equal(r->asks_n, 0);
     assert_int_equal(expiry_count(r->serve->locals), 1);
 }
@@ -322,29 +309,6 @@ static void another_server_may_make_it_global(void **state)
 
 // ---- without upgrading --------------------------------------------------------------------------
 
-static void send_hex(struct rig *r, uint32_t conn, const char *hex)
-{
-    struct buf b = {0};
-    for (; *hex; hex += 2) {
-        char byte[3] = {hex[0], hex[1], 0};
-        buf_put_u8(&b, (uint8_t)strtoul(byte, NULL, 16));
-    }
-    rig_send(r, conn, buf_slice(&b));
-    buf_fini(&b);
-}
-
-static void expect_hex(struct rig *r, uint32_t conn, const char *hex)
-{
-    struct slice got = rig_rest(r, conn);
-    struct buf text = {0};
-    for (size_t i = 0; i < got.n; i++) {
-        buf_fmt(&text, "%02x", got.p[i]);
-    }
-    buf_put_u8(&text, 0);
-    assert_string_equal((const char *)text.p, hex);
-    buf_fini(&text);
-}
-
 static void ephemerals_need_a_global_session(void **state)
 {
     (void)state;
@@ -352,21 +316,23 @@ static void ephemerals_need_a_global_session(void **state)
     r->zxid = 1ll << 32;
     uint32_t conn = rig_accept(r, 1);
     assert_true(rig_connect(r, conn, 10000) != 0);
-    send_hex(r, conn,
-             "000000320000000100000001000000032f6c7300000000000000010000001f00000005776f726c64"
-             "00000006616e796f6e6500000000");
-    expect_hex(r, conn, "0000001700000001000000010000000100000000000000032f6c73");
+    rig_send_hex(r, conn,
+                 "000000320000000100000001000000032f6c7300000000000000010000001f00000005776f726c64"
+                 "00000006616e796f6e6500000000");
+    assert_string_equal(rig_rest_hex(r, conn),
+                        "0000001700000001000000010000000100000000000000032f6c73");
     r->takes_locals = false; // for what it needs to know the session of
-    send_hex(r, conn,
-             "00000034000000020000000f000000052f6c732f6500000000000000010000001f00000005776f72"
-             "6c6400000006616e796f6e6500000001");
-    expect_hex(r, conn, "00000010000000020000000100000002ffffff88");
-    send_hex(r, conn,
-             "00000047000000030000000e0000000100ffffffff000000062f6c732f6532000000000000000100"
-             "00001f00000005776f726c6400000006616e796f6e6500000001ffffffff01ffffffff");
-    expect_hex(r, conn,
-               "0000002600000003000000010000000300000000ffffffff00ffffff90ffffff90ffffffff01ffff"
-               "ffff");
+    rig_send_hex(r, conn,
+                 "00000034000000020000000f000000052f6c732f6500000000000000010000001f00000005776f72"
+                 "6c6400000006616e796f6e6500000001");
+    assert_string_equal(rig_rest_hex(r, conn), "00000010000000020000000100000002ffffff88");
+    rig_send_hex(r, conn,
+                 "00000047000000030000000e0000000100ffffffff000000062f6c732f6532000000000000000100"
+                 "00001f00000005776f726c6400000006616e796f6e6500000001ffffffff01ffffffff");
+    assert_string_equal(
+        rig_rest_hex(r, conn),
+        "0000002600000003000000010000000300000000ffffffff00ffffff90ffffff90ffffffff01ffff"
+        "ffff");
     assert_false(rig_eof(r, conn));
     rig_free(&r);
 }

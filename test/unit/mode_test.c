@@ -4,14 +4,13 @@
 // read-only mode byte for byte (group "readonly" of the golden vectors).
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#include <stddef.h>
 
 #include <cmocka.h>
 
 #include "base/rng.h"
 #include "limits.h"
 #include "serve/core.h"
-#include "serve/session_id.h"
 #include "test/support/serve_rig.h"
 #include "wire/ops.h"
 
@@ -31,12 +30,7 @@ static int teardown(void **state)
 
 static uint32_t ask_session(struct rig *r)
 {
-    uint32_t conn = rig_accept(r, 1);
-    struct buf b = {0};
-    rig_put_connect(&b, 10000, 0, SLICE_NULL, true);
-    rig_send(r, conn, buf_slice(&b));
-    buf_fini(&b);
-    return conn;
+    return rig_renew(r, 0, false);
 }
 
 static bool has_session(struct rig *r, uint32_t conn)
@@ -89,9 +83,7 @@ static void outcomes_of_an_old_role_answer_nobody(void **state)
     rig_mode(r, SERVE_FULL);
     conn = rig_accept(r, 1);
     buf_clear(&b);
-    uint8_t passwd[SESSION_PASSWORD_LEN];
-    session_password(session, passwd);
-    rig_put_connect(&b, 10000, session, slice_of(passwd, sizeof(passwd)), true);
+    rig_put_renew(&b, session, false);
     rig_put_create(&b, 1, OP_CREATE, "/new", SLICE_LIT("y"), 0);
     rig_send(r, conn, buf_slice(&b));
     rig_settle(r);
@@ -302,18 +294,6 @@ static void who_may_not_speak_is_not_silent(void **state)
 
 // ---- renewals that take their time --------------------------------------------------------------
 
-static uint32_t ask_renewal(struct rig *r, int64_t session)
-{
-    uint32_t conn = rig_accept(r, 1);
-    uint8_t passwd[SESSION_PASSWORD_LEN];
-    session_password(session, passwd);
-    struct buf b = {0};
-    rig_put_connect(&b, 10000, session, slice_of(passwd, sizeof(passwd)), true);
-    rig_send(r, conn, buf_slice(&b));
-    buf_fini(&b);
-    return conn;
-}
-
 static void a_renewal_may_take_seconds(void **state)
 {
     struct rig *r = *state;
@@ -321,14 +301,14 @@ static void a_renewal_may_take_seconds(void **state)
     int64_t session = rig_connect(r, conn, 10000);
     rig_hang_up(r, conn);
     r->auto_commit = false;
-    conn = ask_renewal(r, session);
+    conn = rig_renew(r, session, false);
     rig_advance(r, 5000);
     rig_advance(r, 4000);
     assert_false(rig_eof(r, conn));
     rig_settle(r);
     assert_true(has_session(r, conn));
     // Without an answer the client has given up long before this server does.
-    uint32_t silent = ask_renewal(r, session);
+    uint32_t silent = rig_renew(r, session, false);
     assert_true(rig_eof(r, conn));
     rig_advance(r, 10000);
     rig_advance(r, 10000);
@@ -342,55 +322,18 @@ static void a_renewal_may_take_seconds(void **state)
 
 // ---- read-only ----------------------------------------------------------------------------------
 
-static void send_hex(struct rig *r, uint32_t conn, const char *hex)
-{
-    struct buf b = {0};
-    for (; *hex; hex += 2) {
-        char byte[3] = {hex[0], hex[1], 0};
-        buf_put_u8(&b, (uint8_t)strtoul(byte, NULL, 16));
-    }
-    rig_send(r, conn, buf_slice(&b));
-    buf_fini(&b);
-}
-
-static void expect_hex(struct rig *r, uint32_t conn, const char *hex)
-{
-    struct slice got = rig_rest(r, conn);
-    struct buf text = {0};
-    for (size_t i = 0; i < got.n; i++) {
-        buf_fmt(&text, "%02x", got.p[i]);
-    }
-    buf_put_u8(&text, 0);
-    assert_string_equal((const char *)text.p, hex);
-    buf_fini(&text);
-}
-
-static uint32_t read_only_client(struct rig *r, int64_t session)
-{
-    uint32_t conn = rig_accept(r, 1);
-    uint8_t passwd[SESSION_PASSWORD_LEN];
-    session_password(session, passwd);
-    struct buf b = {0};
-    rig_put_connect(&b, 10000, session, session ? slice_of(passwd, sizeof(passwd)) : SLICE_NULL,
-                    true);
-    b.p[b.n - 1] = 1;
-    rig_send(r, conn, buf_slice(&b));
-    buf_fini(&b);
-    return conn;
-}
-
 static void read_only_clients_read(void **state)
 {
     struct rig *r = *state;
     rig_mode(r, SERVE_READ_ONLY);
     assert_true(rig_eof(r, ask_session(r)));
     uint32_t old = rig_accept(r, 1);
-    send_hex(r, old,
-             "0000002c000000000000000000000000000027100000000000000000000000100000000000000000"
-             "0000000000000000");
-    expect_hex(r, old, "");
+    rig_send_hex(r, old,
+                 "0000002c000000000000000000000000000027100000000000000000000000100000000000000000"
+                 "0000000000000000");
+    assert_string_equal(rig_rest_hex(r, old), "");
     assert_true(rig_eof(r, old));
-    uint32_t conn = read_only_client(r, 0);
+    uint32_t conn = rig_renew(r, 0, true);
     assert_true(has_session(r, conn));
     assert_int_equal(r->clients[conn].got.p[40], 1);
     r->clients[conn].read += 41;
@@ -418,8 +361,8 @@ static void read_only_clients_read(void **state)
     };
     for (size_t i = 0; i < sizeof(say) / sizeof(*say); i++) {
         assert_false(rig_eof(r, conn));
-        send_hex(r, conn, say[i][0]);
-        expect_hex(r, conn, say[i][1]);
+        rig_send_hex(r, conn, say[i][0]);
+        assert_string_equal(rig_rest_hex(r, conn), say[i][1]);
     }
     assert_true(rig_eof(r, conn));
     assert_int_equal(r->log_n, 0);
@@ -438,25 +381,25 @@ static void sessions_of_read_only_mode_end_with_it(void **state)
     int64_t global = rig_connect(r, conn, 10000);
     rig_mode(r, SERVE_READ_ONLY);
     assert_true(rig_eof(r, conn));
-    conn = read_only_client(r, global); // is it alive? Only the others know
+    conn = rig_renew(r, global, true); // is it alive? Only the others know
     assert_true(rig_eof(r, conn));
     assert_int_equal(r->clients[conn].got.n, 0);
-    conn = read_only_client(r, 0);
+    conn = rig_renew(r, 0, true);
     int64_t local = session_of(r, conn);
     rig_hang_up(r, conn);
-    conn = read_only_client(r, local);
+    conn = rig_renew(r, local, true);
     assert_true(has_session(r, conn));
     assert_int_equal(touched(r).n, 0);
     rig_mode(r, SERVE_FULL);
     assert_true(rig_eof(r, conn));
-    conn = read_only_client(r, local);
+    conn = rig_renew(r, local, true);
     assert_int_equal(r->clients[conn].got.n, 41);
     assert_int_equal(session_of(r, conn), 0); // expired
-    conn = read_only_client(r, global);
+    conn = rig_renew(r, global, true);
     assert_int_equal(session_of(r, conn), global);
     assert_int_equal(r->clients[conn].got.p[40], 0); // this server writes
     rig_mode(r, SERVE_READ_ONLY);
-    conn = read_only_client(r, 77);
+    conn = rig_renew(r, 77, true);
     assert_int_equal(r->clients[conn].got.n, 41);
     assert_int_equal(session_of(r, conn), 0);
 }
@@ -465,7 +408,7 @@ static void held_handshakes_find_a_read_only_server(void **state)
 {
     struct rig *r = *state;
     rig_mode(r, SERVE_OFF);
-    uint32_t reader = read_only_client(r, 0);
+    uint32_t reader = rig_renew(r, 0, true);
     uint32_t writer = ask_session(r);
     assert_false(rig_eof(r, writer));
     rig_mode(r, SERVE_READ_ONLY);
@@ -493,13 +436,8 @@ static void random_connect(struct rig *r, struct lot *l, struct rng *g)
     if (l->sessions && rng_below(g, 2)) {
         session = l->session[rng_below(g, l->sessions)];
     }
-    uint8_t passwd[SESSION_PASSWORD_LEN] = {0};
-    if (session) {
-        session_password(session, passwd);
-    }
     struct buf b = {0};
-    rig_put_connect(&b, 10000, session, slice_of(passwd, sizeof(passwd)), true);
-    b.p[b.n - 1] = (uint8_t)rng_below(g, 2);
+    rig_put_renew(&b, session, rng_below(g, 2));
     rig_send(r, *conn, buf_slice(&b));
     buf_fini(&b);
 }
