@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An answer's bytes as a reeve_result. Nothing is copied: strings and data point into the frame,
+// which is changed for that (a NUL behind each string), and needs one writable byte behind its end.
+// Arrays are in a struct answer_room, which grows and is used again.
+#pragma once
+
+#include "client/call.h"
+
+struct answer_room {
+    struct reeve_allocator allocator;
+    void *p;
+    size_t cap;
+};
+
+void answer_room_fini(struct answer_room *room);
+
+// The body behind the reply header with error `err` (0 or not; a multi has a body with some
+// errors). Fills r from call and body, paths without the chroot; r->why stays "". Returns r->error:
+// the server's, MALFORMED, or NO_MEMORY (the frame was fine). A zeroed r is given in.
+enum reeve_error answer_read(struct answer_room *room, const struct call *c, const char *chroot,
+                             int32_t err, uint8_t *body, size_t n, struct reeve_result *r);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// struct watches: what this client watches, by path. Paths are the server's (with the chroot).
+//
+// A registration (struct watch) is allocated with the request that asks for it; adding, firing and
+// removing allocate nothing, but for a larger table, which is tried and can do without. What an
+// event concerns is moved (one-shot) or listed (persistent) as due, and pulled with watches_next()
+// one by one; the table may change between two pulls.
+#pragma once
+
+#include "base/slice.h"
+#include "client/alloc.h"
+
+enum watch_list { // where the server keeps it; also the vectors of setWatches2, in its order
+    WATCH_DATA,
+    WATCH_EXIST,
+    WATCH_CHILD,
+    WATCH_PERSISTENT,
+    WATCH_RECURSIVE,
+    WATCH_LISTS
+};
+
+struct watch {
+    struct watch *next, *next_due, *prev_due;
+    enum watch_list list;
+    bool due, over; // over: out of the table, freed after it was pulled
+    enum reeve_event_type due_type;
+    enum reeve_error due_why;
+    const char *due_path; // recursive: of the event; else NULL and it is path
+    reeve_watch_fn *fn;
+    void *ctx;
+    struct reeve_allocator allocator;
+    uint32_t path_n;
+    char path[]; // NUL behind it
+};
+
+struct watches;
+
+enum reeve_error watches_new(const struct reeve_allocator *a, uint64_t seed, struct watches **w);
+void watches_free(struct watches **w); // unheard
+
+// Takes the registration; if it is there already (list, path, fn, ctx) the new one is freed.
+void watches_add(struct watches *w, struct watch *r);
+// An event of the server at path: what it concerns becomes due. The path must live until the last
+// of them is pulled.
+void watches_fire(struct watches *w, enum reeve_event_type type, struct slice path);
+// Everything becomes due with ENDED and `why`.
+void watches_end(struct watches *w, enum reeve_error why);
+// The answer to a REMOVE_WATCHES was OK: those of this kind at path become due with ENDED, OK.
+void watches_removed(struct watches *w, struct slice path, enum reeve_watch_kind kind);
+// reeve_unwatch: gone at once, due or not. Returns bits 1 << watch_list of lists in which there was
+// one and now is none at this path: what the server need not keep.
+unsigned watches_forget(struct watches *w, struct slice path, reeve_watch_fn *fn, void *ctx);
+// The next that is due: true and *watch, *ev (path within the registration or the event's).
+bool watches_next(struct watches *w, struct reeve_watch *watch, struct reeve_event *ev);
+bool watches_has(const struct watches *w, struct slice path, enum watch_list list);
+size_t watches_count(const struct watches *w);
+
+// For setWatches: every (list, path) once, in the table's order; *at starts at 0 and is the cursor.
+// The table must not change meanwhile. False at the end.
+bool watches_each(const struct watches *w, size_t *at, enum watch_list *list, struct slice *path);
