@@ -134,6 +134,23 @@ static void throttle_places_are_given_back(void **state)
     rig_free(&r);
 }
 
+// What a client has seen may be the begin of an epoch in which nothing was written yet.
+static void clients_may_be_ahead_of_the_tree_and_not_of_the_epoch(void **state)
+{
+    struct rig *r = *state;
+    struct buf b = {0};
+    rig_put_renew(&b, 0, false);
+    serve_set_complete_to(r->serve, 1ll << 32);
+    for (int64_t ahead = 0; ahead <= 1; ahead++) {
+        uint32_t conn = rig_accept(r, 1);
+        be64_put(b.p + 8, (uint64_t)((1ll << 32) + ahead)); // lastZxidSeen
+        rig_send(r, conn, buf_slice(&b));
+        assert_int_equal(rig_eof(r, conn), ahead);
+        assert_int_equal(has_session(r, conn), !ahead);
+    }
+    buf_fini(&b);
+}
+
 // ---- waiting for a role -------------------------------------------------------------------------
 
 static void handshakes_wait_for_the_next_role(void **state)
@@ -551,6 +568,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(outcomes_of_an_old_role_answer_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(submits_that_nobody_took_are_dropped, setup, teardown),
         cmocka_unit_test(throttle_places_are_given_back),
+        cmocka_unit_test_setup_teardown(clients_may_be_ahead_of_the_tree_and_not_of_the_epoch,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(handshakes_wait_for_the_next_role, setup, teardown),
         cmocka_unit_test_setup_teardown(handshakes_do_not_wait_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(a_bounded_number_waits, setup, teardown),
