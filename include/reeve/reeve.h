@@ -407,11 +407,12 @@ REEVE_API enum reeve_error reeve_post(struct reeve *zk, reeve_task_fn *fn, void 
 REEVE_API enum reeve_error reeve_after(struct reeve *zk, int64_t ms, reeve_task_fn *fn, void *ctx);
 // Takes back one waiting task of reeve_after(). True: it will not be called. Loop's thread only.
 REEVE_API bool reeve_cancel(struct reeve *zk, reeve_task_fn *fn, void *ctx);
-// True on the loop's thread (in a callback), or if nothing drives the client at the moment.
+// True in a callback, that is on the loop's thread while it makes them.
 REEVE_API bool reeve_on_loop(const struct reeve *zk);
 
 // A gate: one thread waits until a callback opens it. It stays open. Everything the opener did
-// before is seen by who has waited.
+// before is seen by who has waited. Make one for each wait and free it right after:
+// reeve_close() waits until all are freed.
 struct reeve_gate;
 REEVE_API enum reeve_error reeve_gate_new(struct reeve *zk, struct reeve_gate **g);
 REEVE_API void reeve_gate_open(struct reeve_gate *g);

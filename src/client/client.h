@@ -13,16 +13,21 @@
 #pragma once
 
 #include "client/engine.h"
+#include "client/gate.h"
 
 struct client_driver {
-    // Any thread: client_run() is wanted soon.
+    // Any thread: client_run() is wanted soon. Never called inside client_run(), and once only for
+    // all that is put in between two runs.
     void (*wake)(struct reeve *zk, void *ctx);
     // Inside client_run().
     void (*dial)(struct reeve *zk, void *ctx, uint32_t link, const char *host, uint16_t port);
     void (*cut)(struct reeve *zk, void *ctx, uint32_t link);
-    // Blocks until *done is set by a callback, driving the client if nobody else does; see
-    // reeve_gate_wait. Not used in the simulator, where nothing waits.
-    enum reeve_error (*wait)(struct reeve *zk, void *ctx, const bool *done);
+    // Blocks until the gate is open, driving the client if nobody else does. Not used in the
+    // simulator, where nothing waits: NULL there.
+    void (*wait)(struct reeve *zk, void *ctx, struct reeve_gate *g);
+    // The gate is open now, and a thread that called gate_may_sleep() is asleep. The gate's memory
+    // may be gone: only its address may be used. May be NULL.
+    void (*opened)(void *ctx, struct reeve_gate *g);
     // The monotonic clock, any thread.
     struct mono (*clock)(void *ctx);
     void *ctx;
@@ -31,14 +36,25 @@ struct client_driver {
 // What reeve_new() is made of. o->seed must be set; the driver is copied.
 enum reeve_error client_new(struct reeve **zk, const struct reeve_options *o,
                             const struct client_driver *d);
-// Callbacks first get the end (as reeve_close says); nothing is sent any more.
+// Callbacks first get the end (as reeve_close says); nothing is sent any more. Then waits until no
+// other thread is inside a waiting call.
 void client_free(struct reeve **zk);
 
 struct engine *client_engine(struct reeve *zk); // for moving bytes; loop's thread only
+// The driver's context, and the allocator given in the options.
+void *client_driver_ctx(const struct reeve *zk);
+const struct reeve_allocator *client_allocator(const struct reeve *zk);
 // Takes in what was put in, and tells everything there is to tell. Afterwards the driver sends
 // engine_output() of each link.
 void client_run(struct reeve *zk, struct mono now);
+// When client_run() has something to do even if nothing comes in on a link: 0 ns: now. Loop's
+// thread. Who is going to sleep announces that (so that wake() wakes it) before it asks.
 struct mono client_deadline(const struct reeve *zk);
-// Begins the end: after it client_run() is driven until client_is_over().
+// Begins the end: after it client_run() is driven until client_is_over(). Any thread, once.
 void client_begin_close(struct reeve *zk, bool end_session);
-bool client_is_over(const struct reeve *zk);
+bool client_is_over(const struct reeve *zk); // loop's thread
+
+// A thread is about to wait inside this client, or has done so and will not touch it again:
+// client_free() waits in between.
+void client_enter(struct reeve *zk);
+void client_leave(struct reeve *zk);
