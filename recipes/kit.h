@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every recipe is made of: an object that lives until its last callback, paths, nodes made
+// with their parents, a "seat" (a node of ours with a name that only we can have drawn), and
+// sequence numbers.
+//
+// Threads: a recipe is a state machine on the loop's thread. Its public functions only pack a
+// message and kit_send() it; everything else here is called on the loop's thread, unless it says
+// otherwise. So recipes have no locks.
+//
+// Life of an object: one reference is the user's handle, one each of every message, request and
+// timer under way. kit_close() (the public reeve_x_free) sends the last message: on_close() gives
+// back what is held, cancels timers (kit_cancel), takes back watches (reeve_unwatch) and calls what
+// callbacks of the user are outstanding. fini() frees the members when the last reference is gone.
+// If the client is closed first, its end does the same as kit_close(): an object that was forgotten
+// goes with its client. Watches hold no reference: on_close() must take them back.
+//
+// Without memory: a step that cannot be submitted is either told to the user (REEVE_NO_MEMORY) or,
+// where something must be cleaned up, tried again a little later and at each change of the session.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "reeve/reeve.h"
+
+enum { KIT_AGAIN_MS = 100 }; // before a step that found no memory is tried again
+
+// ---- memory and paths: any thread ---------------------------------------------------------------
+
+void *kit_alloc(const struct reeve *zk, size_t n); // n bytes of 0, or NULL
+void kit_free(const struct reeve *zk, void *p);    // NULL is fine
+char *kit_str(const struct reeve *zk, const char *s);
+// n bytes and a NUL. p NULL: n must be 0, and one NUL comes out.
+void *kit_bytes(const struct reeve *zk, const void *p, size_t n);
+// "/a" and "b" make "/a/b"; "/" and "b" make "/b".
+char *kit_join(const struct reeve *zk, const char *parent, const char *name);
+const char *kit_name(const char *path); // what is behind the last slash
+// Whether it can be a node's path: begins with a slash, has no empty part, does not end in a slash
+// (but for the root itself). The server has the last word on characters.
+bool kit_path_ok(const char *path);
+// Whether it can be one part of a path: not empty, without a slash, not "." or "..".
+bool kit_name_ok(const char *name);
+
+// ---- objects ------------------------------------------------------------------------------------
+
+struct kit_object;
+
+struct kit_class {
+    size_t size;                                                             // of the whole struct
+    void (*on_session)(struct kit_object *o, const struct reeve_session *s); // may be NULL
+    void (*on_close)(struct kit_object *o); // once; no message of the user comes after it
+    void (*fini)(struct kit_object *o);     // frees members, not the object; may be NULL
+};
+
+struct kit_object { // the first member of a recipe's struct
+    struct reeve *zk;
+    const struct kit_class *class;
+    atomic_size_t refs;
+    atomic_bool closing; // the handle is given back, or the client has ended
+    bool closed;         // on_close() was called
+    bool ended;          // the client's end was told
+};
+
+// Any thread. Zeroed memory with one reference, listening to the session. NO_MEMORY.
+enum reeve_error kit_new(struct reeve *zk, const struct kit_class *class, struct kit_object **o);
+// Any thread, never fails, returns at once. Without memory for a message the end comes with the
+// next change of the session.
+void kit_close(struct kit_object *o);
+// For a _new() that fails half-way, before anything else was called: no on_close, fini at once.
+void kit_undo(struct kit_object *o);
+void kit_hold(struct kit_object *o);
+void kit_drop(struct kit_object *o); // the last one frees; do not touch the object after it
+
+typedef void kit_fn(struct kit_object *o, void *arg);
+// Any thread. fn(o, arg) soon on the loop's thread, never from inside; in the order sent. It is
+// always called if this is OK (perhaps with o->closed), so that arg can be freed there.
+// NO_MEMORY, CLOSED.
+enum reeve_error kit_send(struct kit_object *o, kit_fn *fn, void *arg);
+
+// A timer, at most one at a time. Starting it again moves it; fn(o, arg) is not called after
+// kit_cancel(). NO_MEMORY, CLOSED: it is not running.
+struct kit_timer {
+    struct kit_object *o;
+    kit_fn *fn;
+    void *arg;
+    bool on;
+};
+enum reeve_error kit_start(struct kit_object *o, struct kit_timer *t, int64_t ms, kit_fn *fn,
+                           void *arg);
+void kit_cancel(struct kit_timer *t);
+
+// Whether the error means that the session of the request, or the client, is over.
+bool kit_is_over(enum reeve_error e);
+
+// ---- requests that hold their object ------------------------------------------------------------
+
+typedef void kit_result_fn(struct kit_object *o, void *arg, const struct reeve_result *r);
+// reeve_submit() that keeps o alive until fn(o, arg, r) has returned.
+enum reeve_error kit_submit(struct kit_object *o, const struct reeve_request *q, kit_result_fn *fn,
+                            void *arg);
+
+typedef void kit_done_fn(struct kit_object *o, void *arg, enum reeve_error e);
+// Makes the node and what is missing above it, as containers (persistent ones where the server has
+// none), empty, open to all. Lost connections are gone through. OK: it is there, or was. If this
+// does not return OK, done is not called; it is never called from inside.
+enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn *done, void *arg);
+
+// ---- seats --------------------------------------------------------------------------------------
+
+// A node whose name holds a GUID. When the connection is lost while it is made, it is looked for
+// by that name behind a sync, and is ours only if our session owns it (persistent seats have no
+// owner and need none). While the session lives no seat is left behind: whatever is unknown is
+// found out, and a seat to be left is deleted as often as it takes.
+//
+//     EMPTY --take--> TAKING --> TAKEN --leave--> LEAVING --> EMPTY
+//                        \--leave: resolved first, then deleted--/
+//     TAKING, TAKEN --kit_seat_lost (ephemeral)--> EMPTY
+struct kit_seat {
+    struct kit_object *o;
+    enum { KIT_SEAT_EMPTY, KIT_SEAT_TAKING, KIT_SEAT_TAKEN, KIT_SEAT_LEAVING } state;
+    const char *parent; // borrowed while it is not EMPTY
+    const void *data;   // the same
+    size_t data_len;
+    unsigned flags;  // REEVE_EPHEMERAL, REEVE_SEQUENTIAL
+    char *name;      // what was asked for, without the digits of a sequential node
+    char *path;      // TAKEN: the whole path
+    int64_t czxid;   // TAKEN: of its creation: never twice, and growing
+    int64_t session; // TAKEN: the owner
+    kit_done_fn *taken, *left;
+    void *arg;
+    struct kit_timer again;           // after NO_MEMORY
+    void (*step)(struct kit_seat *s); // what `again` does
+    bool leaving;                     // TAKING: leave it as soon as it is known
+    bool maybe;                       // TAKING: the node may be there
+    bool busy;                        // a request is under way
+};
+
+// Names with a fresh GUID: "_c_01234567-89ab-cdef-0123-456789abcdef-" + base (Curator's
+// withProtection) and 32 digits + base (kazoo). NULL: no memory.
+char *kit_name_curator(struct reeve *zk, const char *base);
+char *kit_name_kazoo(struct reeve *zk, const char *base);
+
+void kit_seat_init(struct kit_seat *s, struct kit_object *o);
+void kit_seat_fini(struct kit_seat *s); // of one that is EMPTY, or after the client's end
+
+// From EMPTY. name is taken over (freed also on errors). Missing parents are made. taken(o, arg, e)
+// comes once: OK and it is TAKEN; an error and it is EMPTY: SESSION_EXPIRED, CLOSED, NO_MEMORY, the
+// server's; CANCELLED after kit_seat_leave() while TAKING. An error returned: nothing happens.
+enum reeve_error kit_seat_take(struct kit_seat *s, const char *parent, char *name, unsigned flags,
+                               const void *data, size_t data_len, kit_done_fn *taken, void *arg);
+// From any state. left (may be NULL) comes once it is EMPTY: OK, or why the node may be there still
+// (CLOSED, and the server's, such as NO_AUTH). Never from inside, but at once if it is EMPTY: then
+// this returns false and left is not called.
+bool kit_seat_leave(struct kit_seat *s, kit_done_fn *left, void *arg);
+// The session is lost (on_session), or our node was deleted by somebody: TAKEN becomes EMPTY.
+void kit_seat_lost(struct kit_seat *s);
+// Tries again what had no memory. kit calls it by itself after KIT_AGAIN_MS; on_session may, too.
+void kit_seat_poke(struct kit_seat *s);
+
+// ---- sequence numbers ---------------------------------------------------------------------------
+
+// The number a server added behind `marker`'s last occurrence: "_c_...-lock-0000000012" and "lock-"
+// give 12. It wraps around to -2147483648 behind 2147483647. False: no such name.
+bool kit_seq(const char *name, const char *marker, int32_t *seq);
+// Below 0: a was drawn before b. Right also around the wrap, as long as not 2^31 numbers lie
+// between. (Curator and kazoo compare the digits as text, and let newcomers go first after the
+// wrap; no order agrees with theirs and excludes.)
+int kit_seq_cmp(int32_t a, int32_t b);
+
+struct kit_entry {
+    const char *name; // borrowed
+    int32_t seq;
+    int marker; // which one of the markers
+};
+// Those of names with one of the markers (markers_n of them), oldest first. Room for n in out.
+// Returns how many there are.
+size_t kit_sort(const char *const *names, size_t n, const char *const *markers, size_t markers_n,
+                struct kit_entry *out);
