@@ -28,10 +28,16 @@ struct call {
     int32_t xid;  // of the present connection
     int32_t timeout_ms;
     struct mono submitted;
-    const char *path; // as given; "" if none
+    // The engine's own notes, zero from call_new().
+    struct mono sent_at;     // when its bytes went into the send buffer
+    uint64_t sent_end;       // where its frame ends in the connection's stream
+    enum reeve_error failed; // without an answer: what it will be told
+    bool maybe_done;
+    const char *path;         // as given; "" if none; GET_CONFIG: that node's
+    struct slice server_path; // the same with the chroot, a NUL behind it; null if none
     const struct call_part *parts;
     size_t parts_n;
-    struct watch *watch; // to be registered if the answer says so; NULL: none
+    struct watch *watch; // to be registered if result.watching says so; NULL: none
     enum reeve_watch_kind kind;
     reeve_done_fn *done;
     void *ctx;
@@ -40,8 +46,8 @@ struct call {
     size_t frame_n;
 };
 
-// Checks and encodes. chroot: "" or "/app". OK, BAD_ARGUMENTS, TOO_BIG (frame over request_max),
-// NO_MEMORY; *c is NULL unless OK.
+// Checks and encodes. chroot: "" or "/app". OK, BAD_ARGUMENTS, TOO_BIG (the frame behind its length
+// is over request_max), NO_MEMORY; *c is NULL unless OK. The caller adds done, ctx and submitted.
 enum reeve_error call_new(const struct reeve_allocator *a, const char *chroot, uint32_t request_max,
                           const struct reeve_request *q, struct call **c);
 void call_free(struct call **c);
