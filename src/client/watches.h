@@ -30,9 +30,15 @@ struct watch {
     reeve_watch_fn *fn;
     void *ctx;
     struct reeve_allocator allocator;
+    uint64_t hash; // of path
     uint32_t path_n;
     char path[]; // NUL behind it
 };
+
+// path: the server's. list may be changed until it is added. NULL: no memory.
+struct watch *watch_new(const struct reeve_allocator *a, enum watch_list list, struct slice path,
+                        const struct reeve_watch *w);
+void watch_free(struct watch **r);
 
 struct watches;
 
@@ -41,8 +47,8 @@ void watches_free(struct watches **w); // unheard
 
 // Takes the registration; if it is there already (list, path, fn, ctx) the new one is freed.
 void watches_add(struct watches *w, struct watch *r);
-// An event of the server at path: what it concerns becomes due. The path must live until the last
-// of them is pulled.
+// An event of the server at path: what it concerns becomes due. The path ends in a NUL and must
+// live until the last of them is pulled, which must be before the next event is fired.
 void watches_fire(struct watches *w, enum reeve_event_type type, struct slice path);
 // Everything becomes due with ENDED and `why`.
 void watches_end(struct watches *w, enum reeve_error why);
@@ -51,7 +57,8 @@ void watches_removed(struct watches *w, struct slice path, enum reeve_watch_kind
 // reeve_unwatch: gone at once, due or not. Returns bits 1 << watch_list of lists in which there was
 // one and now is none at this path: what the server need not keep.
 unsigned watches_forget(struct watches *w, struct slice path, reeve_watch_fn *fn, void *ctx);
-// The next that is due: true and *watch, *ev (path within the registration or the event's).
+// The next that is due: true and *watch, *ev (path within the registration or the event's, valid
+// until the next call of this function).
 bool watches_next(struct watches *w, struct reeve_watch *watch, struct reeve_event *ev);
 bool watches_has(const struct watches *w, struct slice path, enum watch_list list);
 size_t watches_count(const struct watches *w);

@@ -170,6 +170,47 @@ void jute_put_record(struct buf *b, const struct record_type *type, const void *
     }
 }
 
+static size_t size_vector(enum field_kind kind, const void *f)
+{
+    size_t n = 4;
+    for (int32_t i = 0; i < ((const struct slice_vec *)f)->n; i++) {
+        if (kind == FIELD_sv) {
+            n += 4 + ((const struct slice_vec *)f)->v[i].n;
+            continue;
+        }
+        const struct acl *acl = kind == FIELD_av ? &((const struct acl_vec *)f)->v[i] : NULL;
+        const struct zk_id *id = acl ? &acl->id : &((const struct id_vec *)f)->v[i];
+        n += (acl ? 12 : 8) + id->scheme.n + id->id.n;
+    }
+    return n;
+}
+
+size_t jute_size_record(const struct record_type *type, const void *rec)
+{
+    size_t off = 0;
+    size_t n = 0;
+    for (int i = 0; i < type->fields_n; i++) {
+        const void *f = field_at(rec, &off, type->fields[i].kind);
+        switch (type->fields[i].kind) {
+        case FIELD_b:
+            n += 1;
+            break;
+        case FIELD_i:
+            n += 4;
+            break;
+        case FIELD_l:
+            n += 8;
+            break;
+        case FIELD_s:
+            n += 4 + ((const struct slice *)f)->n;
+            break;
+        default:
+            n += size_vector(type->fields[i].kind, f);
+        }
+    }
+    return n;
+}
+
 static void fmt_bytes(struct buf *b, struct slice s)
 {
     if (!s.p) {

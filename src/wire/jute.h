@@ -101,6 +101,8 @@ static inline void jute_put_bytes(struct buf *b, struct slice s)
 }
 
 void jute_put_record(struct buf *b, const struct record_type *type, const void *rec);
+// How many bytes jute_put_record() will write.
+size_t jute_size_record(const struct record_type *type, const void *rec);
 
 // Text for logs and traces: name{field=value ...}, bytes escaped and cut to a readable length.
 void jute_fmt_record(struct buf *b, const struct record_type *type, const void *rec);

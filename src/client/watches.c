@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One chained table of registrations by path, in each chain in the order of registration, and one
+// list of those that are due. A one-shot watch leaves the table when it becomes due (over); a
+// persistent one stays and is due besides.
+//
+// The registration pulled last is kept until the next pull, also if it was taken back meanwhile:
+// its path is in the hands of the callback.
+#include "client/watches.h"
+
+#include "base/hash.h"
+#include "base/must.h"
+#include "wire/path.h"
+
+enum { BUCKETS_MIN = 16 };
+
+struct watches {
+    struct reeve_allocator allocator;
+    uint64_t seed;
+    struct watch **buckets;
+    size_t buckets_n; // a power of two
+    size_t n;         // in the table
+    size_t recursive_n;
+    size_t recursive_path_max; // no longer path was ever in list WATCH_RECURSIVE
+    struct watch *due, *due_last;
+    struct watch *pulled;
+};
+
+struct watch *watch_new(const struct reeve_allocator *a, enum watch_list list, struct slice path,
+                        const struct reeve_watch *w)
+{
+    must(path.n < UINT32_MAX);
+    struct watch *r = alloc_get(a, NULL, sizeof(*r) + path.n + 1);
+    if (!r) {
+        return NULL;
+    }
+    *r = (struct watch){
+        .list = list, .fn = w->fn, .ctx = w->ctx, .allocator = *a, .path_n = (uint32_t)path.n};
+    memcpy(r->path, path.p, path.n);
+    r->path[path.n] = 0;
+    return r;
+}
+
+void watch_free(struct watch **r)
+{
+    if (*r) {
+        struct reeve_allocator a = (*r)->allocator;
+        alloc_put(&a, *r);
+        *r = NULL;
+    }
+}
+
+enum reeve_error watches_new(const struct reeve_allocator *a, uint64_t seed, struct watches **w)
+{
+    *w = NULL;
+    struct watches *new = alloc_zero(a, sizeof(*new));
+    struct watch **buckets = alloc_zero(a, BUCKETS_MIN * sizeof(struct watch *));
+    if (!new || !buckets) {
+        alloc_put(a, new);
+        alloc_put(a, (void *)buckets);
+        return REEVE_NO_MEMORY;
+    }
+    new->allocator = *a;
+    new->seed = seed;
+    new->buckets = buckets;
+    new->buckets_n = BUCKETS_MIN;
+    *w = new;
+    return REEVE_OK;
+}
+
+// ---- the table --------------------------------------------------------------------------------
+
+static struct slice path_of(const struct watch *r)
+{
+    return slice_of(r->path, r->path_n);
+}
+
+static struct watch **bucket(const struct watches *w, uint64_t hash)
+{
+    return &w->buckets[hash & (w->buckets_n - 1)];
+}
+
+static bool is_at(const struct watch *r, uint64_t hash, struct slice path)
+{
+    return r->hash == hash && r->path_n == path.n && memcmp(r->path, path.p, path.n) == 0;
+}
+
+static bool is_one_shot(enum watch_list list)
+{
+    return list < WATCH_PERSISTENT;
+}
+
+// Twice the buckets; each chain keeps its order. Without memory it stays as it is.
+static void grow(struct watches *w)
+{
+    size_t n = w->buckets_n;
+    struct watch **new = alloc_zero(&w->allocator, 2 * n * sizeof(struct watch *));
+    if (!new) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct watch **low = &new[i];
+        struct watch **high = &new[i + n];
+        for (struct watch *r = w->buckets[i]; r; r = r->next) {
+            struct watch ***end = r->hash & n ? &high : &low;
+            **end = r;
+            *end = &r->next;
+        }
+        *low = NULL;
+        *high = NULL;
+    }
+    alloc_put(&w->allocator, (void *)w->buckets);
+    w->buckets = new;
+    w->buckets_n = 2 * n;
+}
+
+void watches_add(struct watches *w, struct watch *r)
+{
+    if (w->n >= w->buckets_n) {
+        grow(w);
+    }
+    r->hash = hash_bytes(w->seed, path_of(r));
+    struct watch **at = bucket(w, r->hash);
+    for (; *at; at = &(*at)->next) {
+        struct watch *o = *at;
+        if (o->list == r->list && o->fn == r->fn && o->ctx == r->ctx &&
+            is_at(o, r->hash, path_of(r))) {
+            watch_free(&r);
+            return;
+        }
+    }
+    r->next = NULL;
+    *at = r;
+    w->n++;
+    if (r->list == WATCH_RECURSIVE) {
+        w->recursive_n++;
+        w->recursive_path_max =
+            r->path_n > w->recursive_path_max ? r->path_n : w->recursive_path_max;
+    }
+}
+
+// Takes out what *at points to; *at is the next one then.
+static struct watch *take_out(struct watches *w, struct watch **at)
+{
+    struct watch *r = *at;
+    *at = r->next;
+    r->next = NULL;
+    r->over = true;
+    w->n--;
+    w->recursive_n -= r->list == WATCH_RECURSIVE;
+    return r;
+}
+
+// ---- what is due ------------------------------------------------------------------------------
+
+static void list_due(struct watches *w, struct watch *r, enum reeve_event_type type,
+                     enum reeve_error why, const char *path)
+{
+    r->due_type = type;
+    r->due_why = why;
+    r->due_path = path;
+    if (r->due) {
+        return; // it ends before its event was told: the end is told instead
+    }
+    r->due = true;
+    r->next_due = NULL;
+    r->prev_due = w->due_last;
+    *(w->due_last ? &w->due_last->next_due : &w->due) = r;
+    w->due_last = r;
+}
+
+static void unlist_due(struct watches *w, struct watch *r)
+{
+    *(r->prev_due ? &r->prev_due->next_due : &w->due) = r->next_due;
+    *(r->next_due ? &r->next_due->prev_due : &w->due_last) = r->prev_due;
+    r->due = false;
+}
+
+// Frees a registration that is in neither list, unless its path is still looked at.
+static void drop(struct watches *w, struct watch *r)
+{
+    if (r != w->pulled) {
+        watch_free(&r);
+    }
+}
+
+static void release_pulled(struct watches *w)
+{
+    struct watch *r = w->pulled;
+    w->pulled = NULL;
+    if (r && r->over && !r->due) {
+        watch_free(&r);
+    }
+}
+
+// Every registration at exactly `path` in one of the lists: due; out of the table if it ends.
+static void fire_at(struct watches *w, unsigned lists, struct slice path,
+                    enum reeve_event_type type, enum reeve_error why, const char *event_path)
+{
+    uint64_t hash = hash_bytes(w->seed, path);
+    for (struct watch **at = bucket(w, hash); *at;) {
+        struct watch *r = *at;
+        if (!(lists & 1u << r->list) || !is_at(r, hash, path)) {
+            at = &r->next;
+            continue;
+        }
+        if (type == REEVE_EVENT_ENDED || is_one_shot(r->list)) {
+            take_out(w, at);
+        } else {
+            at = &r->next;
+        }
+        list_due(w, r, type, why, event_path);
+    }
+}
+
+// ZKWatchManager.materialize
+static unsigned lists_of(enum reeve_event_type type)
+{
+    switch (type) {
+    case REEVE_EVENT_CREATED:
+    case REEVE_EVENT_CHANGED:
+        return 1u << WATCH_DATA | 1u << WATCH_EXIST | 1u << WATCH_PERSISTENT;
+    case REEVE_EVENT_DELETED:
+        return 1u << WATCH_DATA | 1u << WATCH_EXIST | 1u << WATCH_CHILD | 1u << WATCH_PERSISTENT;
+    case REEVE_EVENT_CHILDREN:
+        return 1u << WATCH_CHILD | 1u << WATCH_PERSISTENT;
+    default:
+        return 0;
+    }
+}
+
+void watches_fire(struct watches *w, enum reeve_event_type type, struct slice path)
+{
+    must(!w->due);
+    unsigned lists = lists_of(type);
+    if (!lists || !path.n) {
+        return;
+    }
+    fire_at(w, lists, path, type, REEVE_OK, NULL);
+    if (w->recursive_n == 0 || type == REEVE_EVENT_CHILDREN) {
+        return;
+    }
+    const char *whole = (const char *)path.p;
+    for (struct slice p = path; p.n; p = path_parent(p)) {
+        if (p.n <= w->recursive_path_max) {
+            fire_at(w, 1u << WATCH_RECURSIVE, p, type, REEVE_OK, whole);
+        }
+    }
+    if (path.n > 1 && path.p[0] == '/') {
+        fire_at(w, 1u << WATCH_RECURSIVE, SLICE_LIT("/"), type, REEVE_OK, whole);
+    }
+}
+
+void watches_end(struct watches *w, enum reeve_error why)
+{
+    for (size_t i = 0; i < w->buckets_n; i++) {
+        while (w->buckets[i]) {
+            list_due(w, take_out(w, &w->buckets[i]), REEVE_EVENT_ENDED, why, NULL);
+        }
+    }
+}
+
+void watches_removed(struct watches *w, struct slice path, enum reeve_watch_kind kind)
+{
+    static const unsigned lists[] = {
+        [REEVE_WATCH_CHILDREN] = 1u << WATCH_CHILD,
+        [REEVE_WATCH_DATA] = 1u << WATCH_DATA | 1u << WATCH_EXIST,
+        [REEVE_WATCH_ANY] = (1u << WATCH_LISTS) - 1,
+        [REEVE_WATCH_PERSISTENT] = 1u << WATCH_PERSISTENT,
+        [REEVE_WATCH_RECURSIVE] = 1u << WATCH_RECURSIVE,
+    };
+    must(kind >= REEVE_WATCH_CHILDREN);
+    must(kind <= REEVE_WATCH_RECURSIVE);
+    fire_at(w, lists[kind], path, REEVE_EVENT_ENDED, REEVE_OK, NULL);
+}
+
+unsigned watches_forget(struct watches *w, struct slice path, reeve_watch_fn *fn, void *ctx)
+{
+    uint64_t hash = hash_bytes(w->seed, path);
+    for (struct watch *r = w->due, *next; r; r = next) { // those that have left the table
+        next = r->next_due;
+        if (r->over && r->fn == fn && r->ctx == ctx && is_at(r, hash, path)) {
+            unlist_due(w, r);
+            drop(w, r);
+        }
+    }
+    unsigned gone = 0;
+    unsigned left = 0;
+    for (struct watch **at = bucket(w, hash); *at;) {
+        struct watch *r = *at;
+        if (!is_at(r, hash, path)) {
+            at = &r->next;
+        } else if (r->fn != fn || r->ctx != ctx) {
+            left |= 1u << r->list;
+            at = &r->next;
+        } else {
+            gone |= 1u << r->list;
+            take_out(w, at);
+            if (r->due) {
+                unlist_due(w, r);
+            }
+            drop(w, r);
+        }
+    }
+    return gone & ~left;
+}
+
+bool watches_next(struct watches *w, struct reeve_watch *watch, struct reeve_event *ev)
+{
+    release_pulled(w);
+    struct watch *r = w->due;
+    if (!r) {
+        return false;
+    }
+    unlist_due(w, r);
+    w->pulled = r;
+    *watch = (struct reeve_watch){r->fn, r->ctx};
+    *ev =
+        (struct reeve_event){r->due_type, r->due_path ? r->due_path : r->path, r->over, r->due_why};
+    return true;
+}
+
+// ---- looking ----------------------------------------------------------------------------------
+
+bool watches_has(const struct watches *w, struct slice path, enum watch_list list)
+{
+    uint64_t hash = hash_bytes(w->seed, path);
+    const struct watch *r = *bucket(w, hash);
+    while (r && !(r->list == list && is_at(r, hash, path))) {
+        r = r->next;
+    }
+    return r != NULL;
+}
+
+size_t watches_count(const struct watches *w)
+{
+    return w->n;
+}
+
+// Whether no earlier registration of the chain is for the same list and path.
+static bool is_first(const struct watches *w, const struct watch *r)
+{
+    const struct watch *o = *bucket(w, r->hash);
+    while (o != r && !(o->list == r->list && is_at(o, r->hash, path_of(r)))) {
+        o = o->next;
+    }
+    return o == r;
+}
+
+// The cursor is the registration told last.
+bool watches_each(const struct watches *w, size_t *at, enum watch_list *list, struct slice *path)
+{
+    const struct watch *r = (const struct watch *)*at;
+    size_t i = r ? (r->hash & (w->buckets_n - 1)) + 1 : 0;
+    r = r ? r->next : NULL;
+    for (;;) {
+        for (; r; r = r->next) {
+            if (is_first(w, r)) {
+                *at = (size_t)r;
+                *list = r->list;
+                *path = path_of(r);
+                return true;
+            }
+        }
+        if (i == w->buckets_n) {
+            return false;
+        }
+        r = w->buckets[i++];
+    }
+}
+
+void watches_free(struct watches **w)
+{
+    if (!*w) {
+        return;
+    }
+    struct watches *old = *w;
+    release_pulled(old);
+    for (struct watch *r = old->due, *next; r; r = next) {
+        next = r->next_due;
+        if (r->over) {
+            watch_free(&r);
+        }
+    }
+    for (size_t i = 0; i < old->buckets_n; i++) {
+        for (struct watch *r = old->buckets[i], *next; r; r = next) {
+            next = r->next;
+            watch_free(&r);
+        }
+    }
+    struct reeve_allocator a = old->allocator;
+    alloc_put(&a, (void *)old->buckets);
+    alloc_put(&a, old);
+    *w = NULL;
+}
