@@ -41,9 +41,6 @@ enum reeve_error client_new(struct reeve **zk, const struct reeve_options *o,
 void client_free(struct reeve **zk);
 
 struct engine *client_engine(struct reeve *zk); // for moving bytes; loop's thread only
-// The driver's context, and the allocator given in the options.
-void *client_driver_ctx(const struct reeve *zk);
-const struct reeve_allocator *client_allocator(const struct reeve *zk);
 // Takes in what was put in, and tells everything there is to tell. Afterwards the driver sends
 // engine_output() of each link.
 void client_run(struct reeve *zk, struct mono now);
