@@ -5,6 +5,7 @@
 // nobody waits for ever, and nobody leaves while a callback may still come.
 #include "base/must.h"
 #include "client/client_internal.h"
+#include "client/result.h"
 
 // ---- gates --------------------------------------------------------------------------------------
 
@@ -71,15 +72,17 @@ struct waiting_call {
     enum reeve_error error;
 };
 
+enum reeve_error reeve_result_copy(const struct reeve *zk, struct reeve_result *to,
+                                   const struct reeve_result *r)
+{
+    return result_copy(&zk->allocator, to, r);
+}
+
 // A result that the memory is missing for is the request's failure, although it has an answer.
 static enum reeve_error keep(const struct reeve *zk, struct reeve_result *to,
                              const struct reeve_result *r)
 {
-    if (to && reeve_result_copy(zk, to, r)) {
-        *to = (struct reeve_result){.error = REEVE_NO_MEMORY, .op = r->op, .path = "", .why = ""};
-        return REEVE_NO_MEMORY;
-    }
-    return r->error;
+    return to && reeve_result_copy(zk, to, r) ? REEVE_NO_MEMORY : r->error;
 }
 
 static void on_answer(void *ctx, const struct reeve_result *r)

@@ -68,6 +68,7 @@ void rig_free(struct rig **rp)
     struct rig *r = *rp;
     serve_check(r->serve);
     serve_free(&r->serve);
+    expiry_free(&r->expiry);
     pending_free(&r->pending);
     tree_free(&r->tree);
     for (size_t i = 0; i < RIG_CONNS; i++) {
@@ -133,6 +134,9 @@ static void take_submits(struct rig *r)
         switch (m->kind) {
         case SUBMIT_TOUCH:
             r->touches++;
+            if (r->expiry) {
+                expiry_touch(r->expiry, m->session, m->heard);
+            }
             break;
         case SUBMIT_SYNC:
         case SUBMIT_RENEW:
@@ -237,12 +241,27 @@ static bool answer_asks(struct rig *r)
     if (ask.session) {
         bool alive = session_get(tree_sessions_const(r->tree), ask.session, NULL) &&
                      !pending_session_is_closing(r->pending, ask.session);
+        if (r->expiry) {
+            expiry_touch(r->expiry, ask.session, r->now);
+        }
         serve_on_renewed(r->serve, ask.tag, alive, r->now, r->wall);
     } else {
         serve_on_synced(r->serve, ask.tag, r->now, r->wall);
     }
     turn(r);
     return true;
+}
+
+static void track_session(struct rig *r, const struct txn *txn)
+{
+    if (!r->expiry) {
+        return;
+    }
+    if (txn->hdr.type == OP_CREATE_SESSION) {
+        expiry_add(r->expiry, txn->hdr.client_id, txn->body.create_session.timeout_ms, r->now);
+    } else if (txn->hdr.type == OP_CLOSE_SESSION) {
+        expiry_remove(r->expiry, txn->hdr.client_id);
+    }
 }
 
 bool rig_commit(struct rig *r)
@@ -259,6 +278,7 @@ bool rig_commit(struct rig *r)
     must(txn_decode(buf_slice(&b), SIZE_MAX, &a, &txn) == ERR_OK);
     apply_txn(r->tree, &txn, &a, &out);
     pending_applied(r->pending, txn.hdr.zxid);
+    track_session(r, &txn);
     serve_on_commit(r->serve, &txn, &out, r->now, r->wall);
     arena_fini(&a);
     buf_fini(&b);
@@ -369,11 +389,47 @@ void rig_mode(struct rig *r, enum serve_mode mode)
     after_event(r);
 }
 
+void rig_end_session(struct rig *r, int64_t session)
+{
+    static const struct auth server_itself;
+    if (!pending_session_is_closing(r->pending, session)) {
+        propose(r, &(struct submit){.kind = SUBMIT_WRITE,
+                                    .session = session,
+                                    .op = OP_CLOSE_SESSION,
+                                    .auth = &server_itself});
+    }
+    after_event(r);
+}
+
+void rig_expire_sessions(struct rig *r)
+{
+    r->expiry = expiry_new(r->cfg.tick_ms, r->cfg.seed);
+}
+
+// As request_expire_sessions() of the node.
+static void expire(struct rig *r)
+{
+    int64_t session;
+    while (r->expiry && expiry_due(r->expiry, r->now, &session)) {
+        struct mono heard;
+        int32_t timeout_ms = 0;
+        must(expiry_has(r->expiry, session, &timeout_ms));
+        if (serve_last_heard(r->serve, session, &heard) &&
+            mono_diff_ms(r->now, heard) < timeout_ms) {
+            expiry_touch(r->expiry, session, heard);
+            continue;
+        }
+        expiry_touch(r->expiry, session, r->now);
+        rig_end_session(r, session);
+    }
+}
+
 void rig_advance(struct rig *r, int64_t ms)
 {
     r->now = mono_add_ms(r->now, ms);
     r->wall.ms += ms;
     serve_on_tick(r->serve, r->now, r->wall);
+    expire(r);
     after_event(r);
 }
 

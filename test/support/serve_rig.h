@@ -6,6 +6,7 @@
 // here: orders for connections that do not exist, reading orders that contradict each other.
 #pragma once
 
+#include "serve/expiry.h"
 #include "serve/serve.h"
 #include "tree/prep.h"
 
@@ -35,6 +36,7 @@ struct rig {
     struct pending *pending;
     struct serve *serve;
     struct serve_facts facts;
+    struct expiry *expiry; // NULL: sessions do not expire; see rig_expire_sessions
     struct mono now;
     struct wall wall;
     bool auto_commit;
@@ -64,6 +66,7 @@ struct rig_reply {
 void rig_defaults(struct serve_config *cfg);
 struct rig *rig_new(const struct serve_config *cfg); // NULL: the defaults
 void rig_free(struct rig **r);
+void rig_expire_sessions(struct rig *r); // from now on, as a leader does it: those that are silent
 
 uint32_t rig_accept(struct rig *r, uint8_t last_ip_byte); // from 127.0.0.<byte>
 void rig_send(struct rig *r, uint32_t conn, struct slice bytes);
@@ -72,8 +75,9 @@ void rig_hang_up(struct rig *r, uint32_t conn);
 void rig_slow(struct rig *r, uint32_t conn, bool slow); // false: takes all that waits
 void rig_advance(struct rig *r, int64_t ms);            // time, with a tick
 void rig_mode(struct rig *r, enum serve_mode mode);
-bool rig_commit(struct rig *r); // the oldest write; false: there is none
-void rig_settle(struct rig *r); // commits and answers until nothing is left
+void rig_end_session(struct rig *r, int64_t session); // as if it had been silent for too long
+bool rig_commit(struct rig *r);                       // the oldest write; false: there is none
+void rig_settle(struct rig *r);                       // commits and answers until nothing is left
 
 // A handshake, to the end. Returns the session (0: refused).
 int64_t rig_connect(struct rig *r, uint32_t conn, int32_t timeout_ms);
