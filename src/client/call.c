@@ -248,6 +248,11 @@ static bool fields_are_good(const struct reeve_request *q)
     }
 }
 
+static bool has_acl(const struct reeve_request *q)
+{
+    return q->acl && (q->op == REEVE_OP_CREATE || q->op == REEVE_OP_SET_ACL);
+}
+
 static size_t acl_bytes(const struct reeve_request *q)
 {
     size_t n = 0;
@@ -280,7 +285,7 @@ static enum reeve_error measure(const struct reeve_request *q, const char *chroo
     if (!fields_are_good(q)) {
         return REEVE_BAD_ARGUMENTS;
     }
-    if (q->data_len > n->frame_max || q->acl_n > n->frame_max / 12) {
+    if (q->data_len > n->frame_max || (has_acl(q) && q->acl_n > n->frame_max / 12)) {
         return REEVE_TOO_BIG;
     }
     struct slice path = SLICE_NULL;
@@ -293,12 +298,12 @@ static enum reeve_error measure(const struct reeve_request *q, const char *chroo
         n->paths += chroot_n + path.n + 1;
         path.n = server_path_len(q, chroot_n, path.n);
     }
-    bool open = q->op == REEVE_OP_CREATE && !q->acl;
-    struct acl_vec acl = {(struct acl *)(uintptr_t)&open_acl, open ? 1 : 0};
+    // A list is counted by itself: its form for the codec is made when there is memory for it.
+    struct acl_vec acl = {(struct acl *)(uintptr_t)&open_acl, has_acl(q) ? 0 : 1};
     struct record d;
     fill(q, path, acl, &d);
     n->frame += jute_size_record(d.type, &d.u);
-    if (!open && (q->op == REEVE_OP_CREATE || q->op == REEVE_OP_SET_ACL)) {
+    if (has_acl(q)) {
         n->frame += acl_bytes(q);
         n->acls = q->acl_n > n->acls ? q->acl_n : n->acls;
     }
@@ -351,7 +356,7 @@ static struct slice put_path(struct out *o, const struct reeve_request *q, const
 
 static struct acl_vec acl_of(struct out *o, const struct reeve_request *q)
 {
-    if (!q->acl || (q->op != REEVE_OP_CREATE && q->op != REEVE_OP_SET_ACL)) {
+    if (!has_acl(q)) {
         return (struct acl_vec){(struct acl *)(uintptr_t)&open_acl, 1};
     }
     for (size_t i = 0; i < q->acl_n; i++) {
