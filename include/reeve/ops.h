@@ -7,11 +7,43 @@
 // `r` of the waiting ones may be NULL; otherwise give it to reeve_result_fini(), whatever came out.
 #pragma once
 
+#include <string.h>
+
 #include "reeve/reeve.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// What the functions below fill in. No designated initialisers: this is read by C++ as well.
+static inline struct reeve_request reeve_request_of(enum reeve_op op, const char *path)
+{
+    struct reeve_request q;
+    memset(&q, 0, sizeof(q));
+    q.op = op;
+    q.path = path;
+    return q;
+}
+
+static inline struct reeve_request reeve_request_create(const char *path, const void *data,
+                                                        size_t data_len, unsigned flags)
+{
+    struct reeve_request q = reeve_request_of(REEVE_OP_CREATE, path);
+    q.data = data;
+    q.data_len = data_len;
+    q.flags = flags;
+    return q;
+}
+
+static inline struct reeve_request reeve_request_set(const char *path, const void *data,
+                                                     size_t data_len, int32_t version)
+{
+    struct reeve_request q = reeve_request_of(REEVE_OP_SET, path);
+    q.data = data;
+    q.data_len = data_len;
+    q.version = version;
+    return q;
+}
 
 static inline struct reeve_watch reeve_watch_or_none(const struct reeve_watch *w)
 {
@@ -23,8 +55,7 @@ static inline struct reeve_watch reeve_watch_or_none(const struct reeve_watch *w
 static inline enum reeve_error reeve_create(struct reeve *zk, const char *path, const void *data,
                                             size_t data_len, unsigned flags, struct reeve_result *r)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_CREATE, .path = path, .data = data, .data_len = data_len, .flags = flags};
+    struct reeve_request q = reeve_request_create(path, data, data_len, flags);
     return reeve_call(zk, &q, r);
 }
 
@@ -32,8 +63,7 @@ static inline enum reeve_error reeve_create_async(struct reeve *zk, const char *
                                                   const void *data, size_t data_len, unsigned flags,
                                                   reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_CREATE, .path = path, .data = data, .data_len = data_len, .flags = flags};
+    struct reeve_request q = reeve_request_create(path, data, data_len, flags);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -43,13 +73,9 @@ static inline enum reeve_error reeve_create_acl(struct reeve *zk, const char *pa
                                                 const struct reeve_acl *acl, size_t acl_n,
                                                 struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_CREATE,
-                              .path = path,
-                              .data = data,
-                              .data_len = data_len,
-                              .flags = flags,
-                              .acl = acl,
-                              .acl_n = acl_n};
+    struct reeve_request q = reeve_request_create(path, data, data_len, flags);
+    q.acl = acl;
+    q.acl_n = acl_n;
     return reeve_call(zk, &q, r);
 }
 
@@ -58,13 +84,9 @@ static inline enum reeve_error reeve_create_acl_async(struct reeve *zk, const ch
                                                       unsigned flags, const struct reeve_acl *acl,
                                                       size_t acl_n, reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_CREATE,
-                              .path = path,
-                              .data = data,
-                              .data_len = data_len,
-                              .flags = flags,
-                              .acl = acl,
-                              .acl_n = acl_n};
+    struct reeve_request q = reeve_request_create(path, data, data_len, flags);
+    q.acl = acl;
+    q.acl_n = acl_n;
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -74,12 +96,8 @@ static inline enum reeve_error reeve_create_ttl(struct reeve *zk, const char *pa
                                                 const void *data, size_t data_len, unsigned flags,
                                                 int64_t ttl_ms, struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_CREATE,
-                              .path = path,
-                              .data = data,
-                              .data_len = data_len,
-                              .flags = flags,
-                              .ttl_ms = ttl_ms};
+    struct reeve_request q = reeve_request_create(path, data, data_len, flags);
+    q.ttl_ms = ttl_ms > 0 ? ttl_ms : -1; // 0 in a request: lives for ever
     return reeve_call(zk, &q, r);
 }
 
@@ -88,12 +106,8 @@ static inline enum reeve_error reeve_create_ttl_async(struct reeve *zk, const ch
                                                       unsigned flags, int64_t ttl_ms,
                                                       reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_CREATE,
-                              .path = path,
-                              .data = data,
-                              .data_len = data_len,
-                              .flags = flags,
-                              .ttl_ms = ttl_ms};
+    struct reeve_request q = reeve_request_create(path, data, data_len, flags);
+    q.ttl_ms = ttl_ms > 0 ? ttl_ms : -1; // 0 in a request: lives for ever
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -101,14 +115,16 @@ static inline enum reeve_error reeve_create_ttl_async(struct reeve *zk, const ch
 static inline enum reeve_error reeve_delete(struct reeve *zk, const char *path, int32_t version,
                                             struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = path, .version = version};
+    struct reeve_request q = reeve_request_of(REEVE_OP_DELETE, path);
+    q.version = version;
     return reeve_call(zk, &q, r);
 }
 
 static inline enum reeve_error reeve_delete_async(struct reeve *zk, const char *path,
                                                   int32_t version, reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = path, .version = version};
+    struct reeve_request q = reeve_request_of(REEVE_OP_DELETE, path);
+    q.version = version;
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -116,8 +132,8 @@ static inline enum reeve_error reeve_delete_async(struct reeve *zk, const char *
 static inline enum reeve_error reeve_exists(struct reeve *zk, const char *path,
                                             const struct reeve_watch *watch, struct reeve_result *r)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_EXISTS, .path = path, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_EXISTS, path);
+    q.watch = reeve_watch_or_none(watch);
     return reeve_call(zk, &q, r);
 }
 
@@ -125,8 +141,8 @@ static inline enum reeve_error reeve_exists_async(struct reeve *zk, const char *
                                                   const struct reeve_watch *watch,
                                                   reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_EXISTS, .path = path, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_EXISTS, path);
+    q.watch = reeve_watch_or_none(watch);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -134,8 +150,8 @@ static inline enum reeve_error reeve_exists_async(struct reeve *zk, const char *
 static inline enum reeve_error reeve_get(struct reeve *zk, const char *path,
                                          const struct reeve_watch *watch, struct reeve_result *r)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_GET, .path = path, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_GET, path);
+    q.watch = reeve_watch_or_none(watch);
     return reeve_call(zk, &q, r);
 }
 
@@ -143,16 +159,15 @@ static inline enum reeve_error reeve_get_async(struct reeve *zk, const char *pat
                                                const struct reeve_watch *watch, reeve_done_fn *done,
                                                void *ctx)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_GET, .path = path, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_GET, path);
+    q.watch = reeve_watch_or_none(watch);
     return reeve_submit(zk, &q, done, ctx);
 }
 
 static inline enum reeve_error reeve_set(struct reeve *zk, const char *path, const void *data,
                                          size_t data_len, int32_t version, struct reeve_result *r)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_SET, .path = path, .data = data, .data_len = data_len, .version = version};
+    struct reeve_request q = reeve_request_set(path, data, data_len, version);
     return reeve_call(zk, &q, r);
 }
 
@@ -160,8 +175,7 @@ static inline enum reeve_error reeve_set_async(struct reeve *zk, const char *pat
                                                size_t data_len, int32_t version,
                                                reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_SET, .path = path, .data = data, .data_len = data_len, .version = version};
+    struct reeve_request q = reeve_request_set(path, data, data_len, version);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -170,8 +184,8 @@ static inline enum reeve_error reeve_children(struct reeve *zk, const char *path
                                               const struct reeve_watch *watch,
                                               struct reeve_result *r)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_CHILDREN, .path = path, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_CHILDREN, path);
+    q.watch = reeve_watch_or_none(watch);
     return reeve_call(zk, &q, r);
 }
 
@@ -179,22 +193,22 @@ static inline enum reeve_error reeve_children_async(struct reeve *zk, const char
                                                     const struct reeve_watch *watch,
                                                     reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_CHILDREN, .path = path, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_CHILDREN, path);
+    q.watch = reeve_watch_or_none(watch);
     return reeve_submit(zk, &q, done, ctx);
 }
 
 static inline enum reeve_error reeve_get_acl(struct reeve *zk, const char *path,
                                              struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_GET_ACL, .path = path};
+    struct reeve_request q = reeve_request_of(REEVE_OP_GET_ACL, path);
     return reeve_call(zk, &q, r);
 }
 
 static inline enum reeve_error reeve_get_acl_async(struct reeve *zk, const char *path,
                                                    reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_GET_ACL, .path = path};
+    struct reeve_request q = reeve_request_of(REEVE_OP_GET_ACL, path);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -203,8 +217,10 @@ static inline enum reeve_error reeve_set_acl(struct reeve *zk, const char *path,
                                              const struct reeve_acl *acl, size_t acl_n,
                                              int32_t version, struct reeve_result *r)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_SET_ACL, .path = path, .acl = acl, .acl_n = acl_n, .version = version};
+    struct reeve_request q = reeve_request_of(REEVE_OP_SET_ACL, path);
+    q.acl = acl;
+    q.acl_n = acl_n;
+    q.version = version;
     return reeve_call(zk, &q, r);
 }
 
@@ -212,8 +228,10 @@ static inline enum reeve_error reeve_set_acl_async(struct reeve *zk, const char 
                                                    const struct reeve_acl *acl, size_t acl_n,
                                                    int32_t version, reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_SET_ACL, .path = path, .acl = acl, .acl_n = acl_n, .version = version};
+    struct reeve_request q = reeve_request_of(REEVE_OP_SET_ACL, path);
+    q.acl = acl;
+    q.acl_n = acl_n;
+    q.version = version;
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -221,14 +239,14 @@ static inline enum reeve_error reeve_set_acl_async(struct reeve *zk, const char 
 static inline enum reeve_error reeve_sync(struct reeve *zk, const char *path,
                                           struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_SYNC, .path = path};
+    struct reeve_request q = reeve_request_of(REEVE_OP_SYNC, path);
     return reeve_call(zk, &q, r);
 }
 
 static inline enum reeve_error reeve_sync_async(struct reeve *zk, const char *path,
                                                 reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_SYNC, .path = path};
+    struct reeve_request q = reeve_request_of(REEVE_OP_SYNC, path);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -238,8 +256,9 @@ static inline enum reeve_error reeve_add_watch(struct reeve *zk, const char *pat
                                                const struct reeve_watch *watch,
                                                struct reeve_result *r)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_ADD_WATCH, .path = path, .kind = kind, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_ADD_WATCH, path);
+    q.kind = kind;
+    q.watch = reeve_watch_or_none(watch);
     return reeve_call(zk, &q, r);
 }
 
@@ -248,8 +267,9 @@ static inline enum reeve_error reeve_add_watch_async(struct reeve *zk, const cha
                                                      const struct reeve_watch *watch,
                                                      reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_ADD_WATCH, .path = path, .kind = kind, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_ADD_WATCH, path);
+    q.kind = kind;
+    q.watch = reeve_watch_or_none(watch);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -258,7 +278,8 @@ static inline enum reeve_error reeve_remove_watches(struct reeve *zk, const char
                                                     enum reeve_watch_kind kind,
                                                     struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_REMOVE_WATCHES, .path = path, .kind = kind};
+    struct reeve_request q = reeve_request_of(REEVE_OP_REMOVE_WATCHES, path);
+    q.kind = kind;
     return reeve_call(zk, &q, r);
 }
 
@@ -266,7 +287,8 @@ static inline enum reeve_error reeve_remove_watches_async(struct reeve *zk, cons
                                                           enum reeve_watch_kind kind,
                                                           reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_REMOVE_WATCHES, .path = path, .kind = kind};
+    struct reeve_request q = reeve_request_of(REEVE_OP_REMOVE_WATCHES, path);
+    q.kind = kind;
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -275,7 +297,8 @@ static inline enum reeve_error reeve_check_watches(struct reeve *zk, const char 
                                                    enum reeve_watch_kind kind,
                                                    struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_CHECK_WATCHES, .path = path, .kind = kind};
+    struct reeve_request q = reeve_request_of(REEVE_OP_CHECK_WATCHES, path);
+    q.kind = kind;
     return reeve_call(zk, &q, r);
 }
 
@@ -283,7 +306,8 @@ static inline enum reeve_error reeve_check_watches_async(struct reeve *zk, const
                                                          enum reeve_watch_kind kind,
                                                          reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_CHECK_WATCHES, .path = path, .kind = kind};
+    struct reeve_request q = reeve_request_of(REEVE_OP_CHECK_WATCHES, path);
+    q.kind = kind;
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -291,14 +315,14 @@ static inline enum reeve_error reeve_check_watches_async(struct reeve *zk, const
 static inline enum reeve_error reeve_ephemerals(struct reeve *zk, const char *prefix,
                                                 struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_EPHEMERALS, .path = prefix};
+    struct reeve_request q = reeve_request_of(REEVE_OP_EPHEMERALS, prefix);
     return reeve_call(zk, &q, r);
 }
 
 static inline enum reeve_error reeve_ephemerals_async(struct reeve *zk, const char *prefix,
                                                       reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_EPHEMERALS, .path = prefix};
+    struct reeve_request q = reeve_request_of(REEVE_OP_EPHEMERALS, prefix);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -306,28 +330,28 @@ static inline enum reeve_error reeve_ephemerals_async(struct reeve *zk, const ch
 static inline enum reeve_error reeve_all_children_number(struct reeve *zk, const char *path,
                                                          struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_ALL_CHILDREN, .path = path};
+    struct reeve_request q = reeve_request_of(REEVE_OP_ALL_CHILDREN, path);
     return reeve_call(zk, &q, r);
 }
 
 static inline enum reeve_error reeve_all_children_number_async(struct reeve *zk, const char *path,
                                                                reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_ALL_CHILDREN, .path = path};
+    struct reeve_request q = reeve_request_of(REEVE_OP_ALL_CHILDREN, path);
     return reeve_submit(zk, &q, done, ctx);
 }
 
 // The identities of this session: `acl`, without permissions.
 static inline enum reeve_error reeve_who_am_i(struct reeve *zk, struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_WHO_AM_I};
+    struct reeve_request q = reeve_request_of(REEVE_OP_WHO_AM_I, NULL);
     return reeve_call(zk, &q, r);
 }
 
 static inline enum reeve_error reeve_who_am_i_async(struct reeve *zk, reeve_done_fn *done,
                                                     void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_WHO_AM_I};
+    struct reeve_request q = reeve_request_of(REEVE_OP_WHO_AM_I, NULL);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -336,8 +360,10 @@ static inline enum reeve_error reeve_add_auth(struct reeve *zk, const char *sche
                                               const void *auth, size_t auth_len,
                                               struct reeve_result *r)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_ADD_AUTH, .scheme = scheme, .data = auth, .data_len = auth_len};
+    struct reeve_request q = reeve_request_of(REEVE_OP_ADD_AUTH, NULL);
+    q.scheme = scheme;
+    q.data = auth;
+    q.data_len = auth_len;
     return reeve_call(zk, &q, r);
 }
 
@@ -345,8 +371,10 @@ static inline enum reeve_error reeve_add_auth_async(struct reeve *zk, const char
                                                     const void *auth, size_t auth_len,
                                                     reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_ADD_AUTH, .scheme = scheme, .data = auth, .data_len = auth_len};
+    struct reeve_request q = reeve_request_of(REEVE_OP_ADD_AUTH, NULL);
+    q.scheme = scheme;
+    q.data = auth;
+    q.data_len = auth_len;
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -354,7 +382,8 @@ static inline enum reeve_error reeve_add_auth_async(struct reeve *zk, const char
 static inline enum reeve_error reeve_get_config(struct reeve *zk, const struct reeve_watch *watch,
                                                 struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_GET_CONFIG, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_GET_CONFIG, NULL);
+    q.watch = reeve_watch_or_none(watch);
     return reeve_call(zk, &q, r);
 }
 
@@ -362,7 +391,8 @@ static inline enum reeve_error reeve_get_config_async(struct reeve *zk,
                                                       const struct reeve_watch *watch,
                                                       reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_GET_CONFIG, .watch = reeve_watch_or_none(watch)};
+    struct reeve_request q = reeve_request_of(REEVE_OP_GET_CONFIG, NULL);
+    q.watch = reeve_watch_or_none(watch);
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -372,11 +402,11 @@ static inline enum reeve_error reeve_reconfig(struct reeve *zk, const char *join
                                               const char *leaving, const char *members,
                                               int64_t version, struct reeve_result *r)
 {
-    struct reeve_request q = {.op = REEVE_OP_RECONFIG,
-                              .joining = joining,
-                              .leaving = leaving,
-                              .members = members,
-                              .config_version = version};
+    struct reeve_request q = reeve_request_of(REEVE_OP_RECONFIG, NULL);
+    q.joining = joining;
+    q.leaving = leaving;
+    q.members = members;
+    q.config_version = version;
     return reeve_call(zk, &q, r);
 }
 
@@ -384,11 +414,11 @@ static inline enum reeve_error reeve_reconfig_async(struct reeve *zk, const char
                                                     const char *leaving, const char *members,
                                                     int64_t version, reeve_done_fn *done, void *ctx)
 {
-    struct reeve_request q = {.op = REEVE_OP_RECONFIG,
-                              .joining = joining,
-                              .leaving = leaving,
-                              .members = members,
-                              .config_version = version};
+    struct reeve_request q = reeve_request_of(REEVE_OP_RECONFIG, NULL);
+    q.joining = joining;
+    q.leaving = leaving;
+    q.members = members;
+    q.config_version = version;
     return reeve_submit(zk, &q, done, ctx);
 }
 
@@ -413,40 +443,40 @@ REEVE_API void reeve_multi_free(struct reeve_multi **m);
 static inline void reeve_multi_create(struct reeve_multi *m, const char *path, const void *data,
                                       size_t data_len, unsigned flags)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_CREATE, .path = path, .data = data, .data_len = data_len, .flags = flags};
+    struct reeve_request q = reeve_request_create(path, data, data_len, flags);
     reeve_multi_add(m, &q);
 }
 
 static inline void reeve_multi_delete(struct reeve_multi *m, const char *path, int32_t version)
 {
-    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = path, .version = version};
+    struct reeve_request q = reeve_request_of(REEVE_OP_DELETE, path);
+    q.version = version;
     reeve_multi_add(m, &q);
 }
 
 static inline void reeve_multi_set(struct reeve_multi *m, const char *path, const void *data,
                                    size_t data_len, int32_t version)
 {
-    struct reeve_request q = {
-        .op = REEVE_OP_SET, .path = path, .data = data, .data_len = data_len, .version = version};
+    struct reeve_request q = reeve_request_set(path, data, data_len, version);
     reeve_multi_add(m, &q);
 }
 
 static inline void reeve_multi_check(struct reeve_multi *m, const char *path, int32_t version)
 {
-    struct reeve_request q = {.op = REEVE_OP_CHECK, .path = path, .version = version};
+    struct reeve_request q = reeve_request_of(REEVE_OP_CHECK, path);
+    q.version = version;
     reeve_multi_add(m, &q);
 }
 
 static inline void reeve_multi_get(struct reeve_multi *m, const char *path)
 {
-    struct reeve_request q = {.op = REEVE_OP_GET, .path = path};
+    struct reeve_request q = reeve_request_of(REEVE_OP_GET, path);
     reeve_multi_add(m, &q);
 }
 
 static inline void reeve_multi_children(struct reeve_multi *m, const char *path)
 {
-    struct reeve_request q = {.op = REEVE_OP_CHILDREN, .path = path};
+    struct reeve_request q = reeve_request_of(REEVE_OP_CHILDREN, path);
     reeve_multi_add(m, &q);
 }
 
