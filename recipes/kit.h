@@ -57,17 +57,21 @@ struct kit_object { // the first member of a recipe's struct
     const struct kit_class *class;
     atomic_size_t refs;
     atomic_bool closing; // the handle is given back, or the client has ended
+    atomic_bool unsent;  // kit_close() found no memory for its message
     bool closed;         // on_close() was called
     bool ended;          // the client's end was told
 };
 
-// Any thread. Zeroed memory with one reference, listening to the session. NO_MEMORY.
+// Any thread. Zeroed memory with one reference; nothing is called yet. NO_MEMORY.
 enum reeve_error kit_new(struct reeve *zk, const struct kit_class *class, struct kit_object **o);
+// Any thread, the last step of a _new(): from now on it listens to the session, and on_session and
+// on_close may be called. NO_MEMORY, CLOSED: then kit_undo().
+enum reeve_error kit_open(struct kit_object *o);
+// Any thread, for a _new() that fails: no on_close, fini at once.
+void kit_undo(struct kit_object *o);
 // Any thread, never fails, returns at once. Without memory for a message the end comes with the
 // next change of the session.
 void kit_close(struct kit_object *o);
-// For a _new() that fails half-way, before anything else was called: no on_close, fini at once.
-void kit_undo(struct kit_object *o);
 void kit_hold(struct kit_object *o);
 void kit_drop(struct kit_object *o); // the last one frees; do not touch the object after it
 
@@ -77,20 +81,25 @@ typedef void kit_fn(struct kit_object *o, void *arg);
 // NO_MEMORY, CLOSED.
 enum reeve_error kit_send(struct kit_object *o, kit_fn *fn, void *arg);
 
-// A timer, at most one at a time. Starting it again moves it; fn(o, arg) is not called after
-// kit_cancel(). NO_MEMORY, CLOSED: it is not running.
+// A timer, at most one at a time, that holds its object. Starting it again moves it; fn(o, arg) is
+// not called after kit_cancel(), nor when the client closes. NO_MEMORY, CLOSED: it is not running.
 struct kit_timer {
     struct kit_object *o;
     kit_fn *fn;
     void *arg;
+    int64_t due_ms;
     bool on;
 };
 enum reeve_error kit_start(struct kit_object *o, struct kit_timer *t, int64_t ms, kit_fn *fn,
                            void *arg);
 void kit_cancel(struct kit_timer *t);
 
+// What outstanding callbacks are told in on_close(): CLOSED at the client's end, else CANCELLED.
+enum reeve_error kit_why_closed(const struct kit_object *o);
 // Whether the error means that the session of the request, or the client, is over.
 bool kit_is_over(enum reeve_error e);
+// Whether it says nothing but that there is no answer: ask again, after looking what happened.
+bool kit_is_transient(enum reeve_error e);
 
 // ---- requests that hold their object ------------------------------------------------------------
 
@@ -114,25 +123,27 @@ enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn 
 //
 //     EMPTY --take--> TAKING --> TAKEN --leave--> LEAVING --> EMPTY
 //                        \--leave: resolved first, then deleted--/
-//     TAKING, TAKEN --kit_seat_lost (ephemeral)--> EMPTY
+//     TAKEN --kit_seat_lost--> EMPTY
+enum kit_seat_state { KIT_SEAT_EMPTY, KIT_SEAT_TAKING, KIT_SEAT_TAKEN, KIT_SEAT_LEAVING };
+
 struct kit_seat {
     struct kit_object *o;
-    enum { KIT_SEAT_EMPTY, KIT_SEAT_TAKING, KIT_SEAT_TAKEN, KIT_SEAT_LEAVING } state;
+    enum kit_seat_state state;
     const char *parent; // borrowed while it is not EMPTY
     const void *data;   // the same
     size_t data_len;
     unsigned flags;  // REEVE_EPHEMERAL, REEVE_SEQUENTIAL
     char *name;      // what was asked for, without the digits of a sequential node
-    char *path;      // TAKEN: the whole path
+    char *path;      // TAKEN: the whole path; stays to be read until the next kit_seat_take()
     int64_t czxid;   // TAKEN: of its creation: never twice, and growing
-    int64_t session; // TAKEN: the owner
+    int64_t session; // TAKEN: the owner, 0 of a persistent one
     kit_done_fn *taken, *left;
-    void *arg;
-    struct kit_timer again;           // after NO_MEMORY
-    void (*step)(struct kit_seat *s); // what `again` does
-    bool leaving;                     // TAKING: leave it as soon as it is known
-    bool maybe;                       // TAKING: the node may be there
-    bool busy;                        // a request is under way
+    void *taken_arg, *left_arg;
+    void (*step)(struct kit_seat *s); // under way, or to be tried again
+    struct kit_timer again;
+    bool busy;    // a request is under way
+    bool maybe;   // TAKING: the node may be there
+    bool leaving; // TAKING: leave it as soon as it is known
 };
 
 // Names with a fresh GUID: "_c_01234567-89ab-cdef-0123-456789abcdef-" + base (Curator's
@@ -141,20 +152,23 @@ char *kit_name_curator(struct reeve *zk, const char *base);
 char *kit_name_kazoo(struct reeve *zk, const char *base);
 
 void kit_seat_init(struct kit_seat *s, struct kit_object *o);
-void kit_seat_fini(struct kit_seat *s); // of one that is EMPTY, or after the client's end
+void kit_seat_fini(struct kit_seat *s); // in the object's fini()
 
-// From EMPTY. name is taken over (freed also on errors). Missing parents are made. taken(o, arg, e)
-// comes once: OK and it is TAKEN; an error and it is EMPTY: SESSION_EXPIRED, CLOSED, NO_MEMORY, the
-// server's; CANCELLED after kit_seat_leave() while TAKING. An error returned: nothing happens.
+// From EMPTY. name is taken over (freed also on errors; NULL is NO_MEMORY). Missing parents are
+// made. taken(o, arg, e) comes once: OK and it is TAKEN; an error and it is EMPTY: SESSION_EXPIRED,
+// CLOSED, NO_MEMORY, the server's; CANCELLED after kit_seat_leave() while TAKING. If this does not
+// return OK nothing happens.
 enum reeve_error kit_seat_take(struct kit_seat *s, const char *parent, char *name, unsigned flags,
                                const void *data, size_t data_len, kit_done_fn *taken, void *arg);
-// From any state. left (may be NULL) comes once it is EMPTY: OK, or why the node may be there still
-// (CLOSED, and the server's, such as NO_AUTH). Never from inside, but at once if it is EMPTY: then
-// this returns false and left is not called.
+// From any state. True: left(o, arg, e) (left may be NULL) comes once it is EMPTY: OK, or why the
+// node may be there still (CLOSED, and the server's, such as NO_AUTH). False: it is EMPTY already,
+// and left is not called.
 bool kit_seat_leave(struct kit_seat *s, kit_done_fn *left, void *arg);
-// The session is lost (on_session), or our node was deleted by somebody: TAKEN becomes EMPTY.
+// To be called in on_session (LOST, AUTH_FAILED) for ephemeral seats, or when our node was deleted
+// by somebody: TAKEN becomes EMPTY; TAKING and LEAVING come to their end by themselves.
 void kit_seat_lost(struct kit_seat *s);
-// Tries again what had no memory. kit calls it by itself after KIT_AGAIN_MS; on_session may, too.
+// Tries again what found no memory. The timer does so after KIT_AGAIN_MS; on_session must, at each
+// state, so that the client's end ends it, too.
 void kit_seat_poke(struct kit_seat *s);
 
 // ---- sequence numbers ---------------------------------------------------------------------------

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kit_ensure() and seats: nodes that are made although connections are lost in the middle.
+//
+// A seat is a row of steps, each one request: create, and where that went wrong sync, children and
+// exists to find out; delete to leave. A step that must happen but could not be asked for stays
+// `step` and is tried again. Everything ends in took() or left().
+#include <string.h>
+
+#include "recipes/kit.h"
+
+// ---- a node and its parents ---------------------------------------------------------------------
+
+// From the whole path up to the first parent that is there, and down again. `at` is the length of
+// the part of path that is being made; `cut` is the character that stands behind it.
+struct ensure {
+    struct kit_object *o;
+    kit_done_fn *done;
+    void *arg;
+    size_t n, at;
+    unsigned flags;
+    bool looking;
+    char path[];
+};
+
+static void ensure_on_result(struct kit_object *o, void *arg, const struct reeve_result *r);
+
+static enum reeve_error ensure_ask(struct ensure *en)
+{
+    char cut = en->path[en->at];
+    en->path[en->at] = 0;
+    struct reeve_request q = {.op = en->looking ? REEVE_OP_EXISTS : REEVE_OP_CREATE,
+                              .path = en->path,
+                              .data = en->looking ? NULL : "",
+                              .flags = en->looking ? 0 : en->flags};
+    enum reeve_error e = kit_submit(en->o, &q, ensure_on_result, en);
+    en->path[en->at] = cut;
+    return e;
+}
+
+static void ensure_end(struct ensure *en, enum reeve_error e)
+{
+    struct kit_object *o = en->o;
+    kit_done_fn *done = en->done;
+    void *arg = en->arg;
+    kit_free(o->zk, en);
+    done(o, arg, e);
+}
+
+// True: it is over, *e says how.
+static bool ensure_learn(struct ensure *en, enum reeve_error *e)
+{
+    bool looked = en->looking;
+    en->looking = false;
+    if (*e == REEVE_OK || *e == REEVE_NODE_EXISTS) {
+        *e = REEVE_OK;
+        if (en->at == en->n) {
+            return true;
+        }
+        en->at += 1 + strcspn(en->path + en->at + 1, "/");
+        return false;
+    }
+    if (*e == REEVE_NO_NODE) {
+        while (!looked && en->at > 0 && en->path[--en->at] != '/') {
+        }
+        return en->at == 0;
+    }
+    if (*e == REEVE_UNIMPLEMENTED && en->flags == REEVE_CONTAINER) {
+        en->flags = REEVE_PERSISTENT;
+        return false;
+    }
+    en->looking = looked;
+    return !kit_is_transient(*e);
+}
+
+static void ensure_on_result(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    struct ensure *en = arg;
+    enum reeve_error e = o->ended ? REEVE_CLOSED : r->error;
+    if (ensure_learn(en, &e) || (e = ensure_ask(en))) {
+        ensure_end(en, e);
+    }
+}
+
+enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn *done, void *arg)
+{
+    size_t n = strlen(path);
+    struct ensure *en = kit_alloc(o->zk, sizeof(*en) + n + 1);
+    if (!en) {
+        return REEVE_NO_MEMORY;
+    }
+    *en = (struct ensure){.o = o, .done = done, .arg = arg, .n = n, .at = n};
+    en->flags = REEVE_CONTAINER;
+    en->looking = true;
+    memcpy(en->path, path, n + 1);
+    enum reeve_error e = ensure_ask(en);
+    if (e) {
+        kit_free(o->zk, en);
+    }
+    return e;
+}
+
+// ---- names --------------------------------------------------------------------------------------
+
+enum { GUID_LEN = 32, SEQ_LEN_MAX = 11 };
+
+char *kit_name_curator(struct reeve *zk, const char *base)
+{
+    static const char form[] = "_c_xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx-";
+    size_t base_n = strlen(base);
+    char *name = kit_alloc(zk, sizeof(form) + base_n);
+    if (!name) {
+        return NULL;
+    }
+    char guid[GUID_LEN + 1];
+    reeve_guid(zk, guid);
+    const char *digit = guid;
+    for (size_t i = 0; i < sizeof(form) - 1; i++) {
+        name[i] = form[i] == 'x' ? *digit++ : form[i];
+    }
+    memcpy(name + sizeof(form) - 1, base, base_n + 1);
+    return name;
+}
+
+char *kit_name_kazoo(struct reeve *zk, const char *base)
+{
+    size_t base_n = strlen(base);
+    char *name = kit_alloc(zk, GUID_LEN + base_n + 1);
+    if (name) {
+        reeve_guid(zk, name);
+        memcpy(name + GUID_LEN, base, base_n + 1);
+    }
+    return name;
+}
+
+// ---- seats: ends --------------------------------------------------------------------------------
+
+static void step_create(struct kit_seat *s);
+static void step_sync(struct kit_seat *s);
+static void step_children(struct kit_seat *s);
+static void step_exists(struct kit_seat *s);
+static void step_delete(struct kit_seat *s);
+
+static bool ephemeral(const struct kit_seat *s)
+{
+    return s->flags & REEVE_EPHEMERAL;
+}
+
+static void empty(struct kit_seat *s)
+{
+    s->state = KIT_SEAT_EMPTY;
+    s->maybe = false;
+    s->leaving = false;
+    kit_cancel(&s->again);
+}
+
+static void left(struct kit_seat *s, enum reeve_error e)
+{
+    kit_done_fn *fn = s->left;
+    s->left = NULL;
+    empty(s);
+    if (fn) {
+        fn(s->o, s->left_arg, e);
+    }
+}
+
+// Whoever wanted to leave is told behind whoever wanted to take.
+static void took(struct kit_seat *s, enum reeve_error e)
+{
+    kit_done_fn *fn = s->taken;
+    bool leaving = s->leaving;
+    bool gone = !s->maybe || (ephemeral(s) && kit_is_over(e));
+    kit_hold(s->o);
+    s->taken = NULL;
+    s->maybe = false;
+    s->leaving = false;
+    s->state = e && !leaving ? KIT_SEAT_EMPTY : leaving ? KIT_SEAT_LEAVING : KIT_SEAT_TAKEN;
+    fn(s->o, s->taken_arg, leaving ? REEVE_CANCELLED : e);
+    if (leaving && e) {
+        left(s, gone ? REEVE_OK : e);
+    } else if (leaving && s->state == KIT_SEAT_LEAVING) {
+        step_delete(s);
+    }
+    kit_drop(s->o);
+}
+
+static void finish(struct kit_seat *s, enum reeve_error e)
+{
+    if (s->state == KIT_SEAT_TAKING) {
+        took(s, e);
+    } else {
+        left(s, ephemeral(s) && kit_is_over(e) ? REEVE_OK : e);
+    }
+}
+
+// ---- seats: requests ----------------------------------------------------------------------------
+
+static void on_again(struct kit_object *o, void *arg)
+{
+    (void)o;
+    kit_seat_poke(arg);
+}
+
+static void later(struct kit_seat *s)
+{
+    (void)kit_start(s->o, &s->again, KIT_AGAIN_MS, on_again, s); // else the session's next change
+}
+
+// Whether this must not end with an answer that is none: a node of ours is there, or may be.
+static bool unresolved(const struct kit_seat *s)
+{
+    return s->maybe || s->state == KIT_SEAT_LEAVING;
+}
+
+static enum reeve_error ask(struct kit_seat *s, const struct reeve_request *q, kit_result_fn *fn)
+{
+    enum reeve_error e = kit_submit(s->o, q, fn, s);
+    s->busy = !e;
+    return e;
+}
+
+static void ask_or_end(struct kit_seat *s, const struct reeve_request *q, kit_result_fn *fn)
+{
+    enum reeve_error e = ask(s, q, fn);
+    if (e == REEVE_NO_MEMORY && unresolved(s)) {
+        later(s);
+    } else if (e) {
+        finish(s, e);
+    }
+}
+
+static void go(struct kit_seat *s, void (*step)(struct kit_seat *))
+{
+    s->step = step;
+    step(s);
+}
+
+void kit_seat_poke(struct kit_seat *s)
+{
+    if (s->step && !s->busy && unresolved(s)) {
+        kit_cancel(&s->again);
+        s->step(s);
+    }
+}
+
+// What an error means that is not of the step's own; the step's request is answered.
+static void fail(struct kit_seat *s, enum reeve_error e)
+{
+    bool lasting = !ephemeral(s) && e == REEVE_SESSION_EXPIRED && unresolved(s);
+    if (kit_is_transient(e) || (lasting && !s->o->ended)) {
+        s->step(s);
+    } else if (unresolved(s) &&
+               (e == REEVE_NO_MEMORY || e == REEVE_THROTTLED || e == REEVE_NOT_READ_ONLY)) {
+        later(s);
+    } else {
+        finish(s, e);
+    }
+}
+
+// ---- seats: taking ------------------------------------------------------------------------------
+
+static void keep(struct kit_seat *s, const struct reeve_stat *stat)
+{
+    s->czxid = stat->czxid;
+    s->session = stat->ephemeral_owner;
+    took(s, REEVE_OK);
+}
+
+static bool set_path(struct kit_seat *s, const char *name)
+{
+    size_t parent_n = strcmp(s->parent, "/") == 0 ? 0 : strlen(s->parent);
+    size_t name_n = strlen(name);
+    if (name_n > strlen(s->name) + SEQ_LEN_MAX) {
+        return false;
+    }
+    memcpy(s->path, s->parent, parent_n);
+    s->path[parent_n] = '/';
+    memcpy(s->path + parent_n + 1, name, name_n + 1);
+    return true;
+}
+
+static void on_parents(struct kit_object *o, void *arg, enum reeve_error e)
+{
+    (void)o;
+    struct kit_seat *s = arg;
+    s->busy = false;
+    if (e || s->leaving) {
+        finish(s, e ? e : REEVE_CANCELLED);
+    } else {
+        go(s, step_create);
+    }
+}
+
+static void make_parents(struct kit_seat *s)
+{
+    enum reeve_error e = kit_ensure(s->o, s->parent, on_parents, s);
+    s->busy = !e;
+    if (e) {
+        finish(s, e);
+    }
+}
+
+static void on_created(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct kit_seat *s = arg;
+    s->busy = false;
+    if (r->error == REEVE_OK) {
+        s->maybe = true;
+        if (!set_path(s, kit_name(r->created))) {
+            finish(s, REEVE_MALFORMED);
+        } else if (r->has_stat) {
+            keep(s, &r->stat);
+        } else {
+            go(s, step_exists);
+        }
+    } else if (r->maybe_done && (kit_is_transient(r->error) ||
+                                 (!ephemeral(s) && r->error == REEVE_SESSION_EXPIRED))) {
+        s->maybe = true;
+        go(s, step_sync);
+    } else if (s->leaving) {
+        finish(s, r->error);
+    } else if (r->error == REEVE_NO_NODE) {
+        make_parents(s);
+    } else {
+        fail(s, r->error);
+    }
+}
+
+static struct reeve_request create_request(const struct kit_seat *s)
+{
+    return (struct reeve_request){.op = REEVE_OP_CREATE,
+                                  .path = s->path,
+                                  .data = s->data,
+                                  .data_len = s->data_len,
+                                  .flags = s->flags};
+}
+
+static void step_create(struct kit_seat *s)
+{
+    s->maybe = false;
+    (void)set_path(s, s->name);
+    struct reeve_request q = create_request(s);
+    ask_or_end(s, &q, on_created);
+}
+
+// ---- seats: finding out -------------------------------------------------------------------------
+
+// Nothing is there: made again, unless it is not wanted any more.
+static void absent(struct kit_seat *s)
+{
+    s->maybe = false;
+    if (s->leaving) {
+        took(s, REEVE_NO_NODE);
+    } else {
+        go(s, step_create);
+    }
+}
+
+static void on_synced(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct kit_seat *s = arg;
+    s->busy = false;
+    if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
+        go(s, step_children);
+    } else {
+        fail(s, r->error);
+    }
+}
+
+// The lost create may still be on its way through the servers; a sync comes behind it.
+static void step_sync(struct kit_seat *s)
+{
+    struct reeve_request q = {.op = REEVE_OP_SYNC, .path = s->parent};
+    ask_or_end(s, &q, on_synced);
+}
+
+static const char *find(const struct kit_seat *s, const struct reeve_result *r)
+{
+    size_t n = strlen(s->name);
+    for (size_t i = 0; i < r->children_n; i++) {
+        if (strncmp(r->children[i], s->name, n) == 0) {
+            return r->children[i];
+        }
+    }
+    return NULL;
+}
+
+static void on_children(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct kit_seat *s = arg;
+    s->busy = false;
+    const char *name = r->error ? NULL : find(s, r);
+    if (name && set_path(s, name)) {
+        go(s, step_exists);
+    } else if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
+        absent(s);
+    } else {
+        fail(s, r->error);
+    }
+}
+
+static void step_children(struct kit_seat *s)
+{
+    struct reeve_request q = {.op = REEVE_OP_CHILDREN, .path = s->parent};
+    ask_or_end(s, &q, on_children);
+}
+
+static void on_exists(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    struct kit_seat *s = arg;
+    s->busy = false;
+    struct reeve_session session;
+    reeve_get_session(o->zk, &session);
+    bool ours = !r->error && (!ephemeral(s) || r->stat.ephemeral_owner == session.id);
+    if (ours) {
+        keep(s, &r->stat);
+    } else if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
+        absent(s);
+    } else {
+        fail(s, r->error);
+    }
+}
+
+static void step_exists(struct kit_seat *s)
+{
+    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = s->path};
+    ask_or_end(s, &q, on_exists);
+}
+
+// ---- seats: leaving -----------------------------------------------------------------------------
+
+static void on_deleted(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct kit_seat *s = arg;
+    s->busy = false;
+    if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
+        left(s, REEVE_OK);
+    } else {
+        fail(s, r->error);
+    }
+}
+
+static void step_delete(struct kit_seat *s)
+{
+    s->step = step_delete;
+    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = s->path, .version = REEVE_ANY_VERSION};
+    ask_or_end(s, &q, on_deleted);
+}
+
+// ---- seats: what recipes call -------------------------------------------------------------------
+
+void kit_seat_init(struct kit_seat *s, struct kit_object *o)
+{
+    *s = (struct kit_seat){.o = o};
+}
+
+void kit_seat_fini(struct kit_seat *s)
+{
+    kit_free(s->o->zk, s->name);
+    kit_free(s->o->zk, s->path);
+    s->name = NULL;
+    s->path = NULL;
+}
+
+enum reeve_error kit_seat_take(struct kit_seat *s, const char *parent, char *name, unsigned flags,
+                               const void *data, size_t data_len, kit_done_fn *taken, void *arg)
+{
+    struct reeve *zk = s->o->zk;
+    kit_seat_fini(s);
+    s->path = name ? kit_alloc(zk, strlen(parent) + strlen(name) + SEQ_LEN_MAX + 2) : NULL;
+    if (!s->path) {
+        kit_free(zk, name);
+        return REEVE_NO_MEMORY;
+    }
+    s->name = name;
+    s->parent = parent;
+    s->flags = flags;
+    s->data = data;
+    s->data_len = data_len;
+    s->taken = taken;
+    s->taken_arg = arg;
+    (void)set_path(s, name);
+    struct reeve_request q = create_request(s);
+    enum reeve_error e = ask(s, &q, on_created);
+    if (!e) {
+        s->state = KIT_SEAT_TAKING;
+        s->step = step_create;
+    }
+    return e;
+}
+
+bool kit_seat_leave(struct kit_seat *s, kit_done_fn *fn, void *arg)
+{
+    if (s->state == KIT_SEAT_EMPTY) {
+        return false;
+    }
+    s->left_arg = arg;
+    if (s->state == KIT_SEAT_TAKING) {
+        s->leaving = true;
+        s->left = fn;
+        return true;
+    }
+    if (s->state == KIT_SEAT_TAKEN) {
+        s->state = KIT_SEAT_LEAVING;
+        s->left = NULL; // one that cannot even begin ends without a word: the answer is false
+        step_delete(s);
+    }
+    if (s->state == KIT_SEAT_LEAVING) {
+        s->left = fn;
+    }
+    return s->state == KIT_SEAT_LEAVING;
+}
+
+void kit_seat_lost(struct kit_seat *s)
+{
+    if (s->state == KIT_SEAT_TAKEN) {
+        empty(s);
+    } else if (s->state != KIT_SEAT_EMPTY && !s->busy && ephemeral(s)) {
+        finish(s, REEVE_SESSION_EXPIRED);
+    }
+}
