@@ -5,7 +5,9 @@
 // A registration (struct watch) is allocated with the request that asks for it; adding, firing and
 // removing allocate nothing, but for a larger table, which is tried and can do without. What an
 // event concerns is moved (one-shot) or listed (persistent) as due, and pulled with watches_next()
-// one by one; the table may change between two pulls.
+// one by one; the table may change between two pulls. Which event concerns which list is Java's
+// rule (ZKWatchManager.materialize), but that a callback registered in two lists has two watches
+// here and is called for each, as each of them ends by itself.
 #pragma once
 
 #include "base/slice.h"
