@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An engine and its servers, played by a test. See engine_rig.h.
+#include "test/support/engine_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/endian.h"
+#include "base/must.h"
+
+// ---- memory -------------------------------------------------------------------------------------
+
+static void *rig_alloc(void *ctx, void *p, size_t n)
+{
+    struct rig *r = ctx;
+    if (n == 0) {
+        r->blocks -= p != NULL;
+        free(p);
+        return NULL;
+    }
+    r->allocs++;
+    if (r->fail_at && (r->allocs == r->fail_at || (r->fail_all_behind && r->allocs > r->fail_at))) {
+        return NULL;
+    }
+    r->blocks += p == NULL;
+    return realloc(p, n);
+}
+
+struct reeve_allocator rig_allocator(struct rig *r)
+{
+    return (struct reeve_allocator){rig_alloc, r};
+}
+
+enum reeve_error rig_begin(struct rig *r, struct reeve_options o)
+{
+    o.seed = o.seed ? o.seed : 1;
+    o.allocator = rig_allocator(r);
+    r->now.ns = r->now.ns ? r->now.ns : 1000000000;
+    enum reeve_error e = engine_new(&r->e, &o);
+    if (!e) {
+        engine_set_now(r->e, r->now);
+    }
+    return e;
+}
+
+void rig_end(struct rig *r)
+{
+    engine_free(&r->e);
+    for (int i = 0; i < ENGINE_LINKS_MAX; i++) {
+        free(r->links[i].p);
+    }
+    assert_int_equal(r->blocks, 0);
+}
+
+// ---- text ---------------------------------------------------------------------------------------
+
+static void say(struct rig *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct rig *r, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(r->text + r->text_n, sizeof(r->text) - r->text_n, fmt, ap);
+    va_end(ap);
+    r->text_n += (size_t)n;
+    if (r->text_n >= sizeof(r->text)) { // long walks look at the end only
+        r->text_n = 0;
+        r->text[0] = 0;
+    }
+}
+
+static const char *state_name(enum reeve_state s)
+{
+    static const char *const names[] = {"CONNECTING", "CONNECTED",   "READ_ONLY", "SUSPENDED",
+                                        "LOST",       "AUTH_FAILED", "ENDED"};
+    return names[s];
+}
+
+static const char *op_name(enum reeve_op op)
+{
+    switch (op) {
+    case REEVE_OP_GET:
+        return "get";
+    case REEVE_OP_SET:
+        return "set";
+    case REEVE_OP_EXISTS:
+        return "exists";
+    case REEVE_OP_CHILDREN:
+        return "children";
+    case REEVE_OP_ADD_AUTH:
+        return "add_auth";
+    case REEVE_OP_ADD_WATCH:
+        return "add_watch";
+    case REEVE_OP_REMOVE_WATCHES:
+        return "remove_watches";
+    case REEVE_OP_CREATE:
+        return "create";
+    default:
+        return "op";
+    }
+}
+
+static void say_done(struct rig *r, const struct reeve_result *res)
+{
+    assert_non_null(res->why);
+    assert_non_null(res->path);
+    say(r, "done %s%s%s %d%s%s%s%s%s\n", op_name(res->op), res->path[0] ? " " : "", res->path,
+        res->error, res->maybe_done ? " maybe_done" : "", res->watching ? " watching" : "",
+        res->why[0] ? " (" : "", res->why, res->why[0] ? ")" : "");
+}
+
+static void say_state(struct rig *r, const struct reeve_session *s)
+{
+    say(r, "state %s", state_name(s->state));
+    if (s->state == REEVE_STATE_CONNECTED || s->state == REEVE_STATE_READ_ONLY) {
+        say(r, " %d %d%s", (int)s->id, s->timeout_ms, s->renewed ? " renewed" : "");
+    }
+    say(r, "%s%s%s\n", s->why[0] ? " (" : "", s->why, s->why[0] ? ")" : "");
+}
+
+static void say_watch(struct rig *r, const struct reeve_event *ev)
+{
+    say(r, "watch %d %s%s", ev->type, ev->path, ev->last ? " last" : "");
+    if (ev->type == REEVE_EVENT_ENDED) {
+        say(r, " %d", ev->why);
+    }
+    say(r, "\n");
+}
+
+void rig_expect(struct rig *r, const char *text)
+{
+    assert_string_equal(r->text, text);
+    rig_forget(r);
+}
+
+bool rig_saw(const struct rig *r, const char *part)
+{
+    return strstr(r->text, part) != NULL;
+}
+
+void rig_forget(struct rig *r)
+{
+    r->text_n = 0;
+    r->text[0] = 0;
+}
+
+// ---- driving ------------------------------------------------------------------------------------
+
+static void on_dial(struct rig *r, const struct engine_happening *h)
+{
+    struct rig_link *l = &r->links[h->link];
+    must(!l->open);
+    l->open = true;
+    l->n = l->all = 0;
+    snprintf(l->host, sizeof(l->host), "%s:%u", h->host, (unsigned)h->port);
+    say(r, "dial %u %s\n", (unsigned)h->link, l->host);
+    if (r->auto_dial) {
+        engine_on_dialed(r->e, h->link);
+    }
+}
+
+static void on_happening(struct rig *r, struct engine_happening *h)
+{
+    switch (h->type) {
+    case ENGINE_DIAL:
+        on_dial(r, h);
+        break;
+    case ENGINE_CUT:
+        must(r->links[h->link].open);
+        r->links[h->link].open = false;
+        say(r, "cut %u\n", (unsigned)h->link);
+        break;
+    case ENGINE_STATE:
+        say_state(r, &h->session);
+        break;
+    case ENGINE_DONE:
+        must(!h->call->silent);
+        r->done++;
+        say_done(r, &h->result);
+        call_free(&h->call);
+        break;
+    case ENGINE_WATCH:
+        say_watch(r, &h->event);
+        break;
+    case ENGINE_OVER:
+        must(!r->over);
+        r->over = true;
+        say(r, "over\n");
+        break;
+    case ENGINE_NOTHING:
+        break;
+    }
+}
+
+static void keep(struct rig_link *l, struct slice s)
+{
+    if (l->cap - l->n < s.n) {
+        l->cap = (l->n + s.n) * 2;
+        l->p = realloc(l->p, l->cap);
+    }
+    memcpy(l->p + l->n, s.p, s.n);
+    l->n += s.n;
+    l->all += s.n;
+}
+
+static bool send_some(struct rig *r)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < ENGINE_LINKS_MAX && !r->stuck; i++) {
+        for (;;) {
+            struct slice s = r->links[i].open ? engine_output(r->e, i) : SLICE_NULL;
+            if (!s.n) {
+                break;
+            }
+            s.n = r->out_max && s.n > r->out_max ? r->out_max : s.n;
+            keep(&r->links[i], s);
+            engine_sent(r->e, i, s.n);
+            engine_check(r->e);
+            any = true;
+        }
+    }
+    return any;
+}
+
+void rig_run(struct rig *r)
+{
+    struct engine_happening h;
+    do {
+        while (engine_next(r->e, &h)) {
+            on_happening(r, &h);
+            engine_check(r->e);
+        }
+        must(h.type == ENGINE_NOTHING);
+    } while (send_some(r));
+}
+
+void rig_jump(struct rig *r, int64_t ms)
+{
+    r->now = mono_add_ms(r->now, ms);
+    engine_set_now(r->e, r->now);
+    rig_run(r);
+}
+
+void rig_wait(struct rig *r, int64_t ms)
+{
+    struct mono end = mono_add_ms(r->now, ms);
+    int at_once = 0;
+    for (;;) {
+        struct mono at = engine_deadline(r->e);
+        if (at.ns > end.ns) {
+            break;
+        }
+        at_once = at.ns <= r->now.ns ? at_once + 1 : 0;
+        assert_true(at_once < 3); // a deadline that does not move is a hot loop
+        r->now = at.ns > r->now.ns ? at : r->now;
+        engine_set_now(r->e, r->now);
+        rig_run(r);
+    }
+    r->now = end;
+    engine_set_now(r->e, r->now);
+    rig_run(r);
+}
+
+// ---- the servers' side --------------------------------------------------------------------------
+
+void rig_dialed(struct rig *r, uint32_t link)
+{
+    must(r->links[link].open);
+    engine_on_dialed(r->e, link);
+    engine_check(r->e);
+    rig_run(r);
+}
+
+void rig_gone(struct rig *r, uint32_t link, const char *why)
+{
+    must(r->links[link].open);
+    r->links[link].open = false;
+    engine_on_gone(r->e, link, why);
+    engine_check(r->e);
+    rig_run(r);
+}
+
+void rig_send(struct rig *r, uint32_t link, const void *p, size_t n)
+{
+    const uint8_t *from = p;
+    while (n && r->links[link].open) {
+        size_t room;
+        uint8_t *to = engine_recv_space(r->e, link, &room);
+        must(room > 0);
+        size_t k = room < n ? room : n;
+        k = r->in_max && k > r->in_max ? r->in_max : k;
+        memcpy(to, from, k);
+        engine_received(r->e, link, k);
+        from += k;
+        n -= k;
+        engine_check(r->e);
+        rig_run(r);
+    }
+}
+
+static void drop_taken(struct rig_link *l, size_t n)
+{
+    memmove(l->p, l->p + n, l->n - n);
+    l->n -= n;
+}
+
+bool rig_take(struct rig *r, uint32_t link)
+{
+    struct rig_link *l = &r->links[link];
+    if (r->frame.n) { // the one taken last is dropped now
+        r->frame.n = 0;
+    }
+    if (l->n < 4 || l->n < 4 + (size_t)be32_get(l->p)) {
+        return false;
+    }
+    size_t n = be32_get(l->p);
+    static uint8_t taken[RIG_STREAM_MAX];
+    must(n <= sizeof(taken));
+    memcpy(taken, l->p + 4, n);
+    drop_taken(l, 4 + n);
+    r->frame = (struct rig_frame){.xid = (int32_t)be32_get(taken),
+                                  .op = n >= 8 ? (int32_t)be32_get(taken + 4) : 0,
+                                  .body = taken + 8,
+                                  .n = n - 8};
+    return true;
+}
+
+void rig_accept(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only)
+{
+    assert_true(rig_take(r, link));
+    assert_int_equal(r->frame.n, 45 - 8);
+    uint8_t f[4 + 37] = {0};
+    be32_put(f, 37);
+    be32_put(f + 8, (uint32_t)timeout_ms);
+    be64_put(f + 12, (uint64_t)id);
+    be32_put(f + 20, 16);
+    memset(f + 24, 7, id ? 16 : 0);
+    f[40] = read_only;
+    rig_send(r, link, f, sizeof(f));
+}
+
+void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t err,
+                const void *body, size_t n)
+{
+    uint8_t *f = malloc(20 + n);
+    be32_put(f, (uint32_t)(16 + n));
+    be32_put(f + 4, (uint32_t)xid);
+    be64_put(f + 8, (uint64_t)zxid);
+    be32_put(f + 16, (uint32_t)err);
+    if (n) {
+        memcpy(f + 20, body, n);
+    }
+    rig_send(r, link, f, 20 + n);
+    free(f);
+}
+
+void rig_event(struct rig *r, uint32_t link, int32_t type, const char *path)
+{
+    uint8_t body[512];
+    size_t n = strlen(path);
+    be32_put(body, (uint32_t)type);
+    be32_put(body + 4, 3);
+    be32_put(body + 8, (uint32_t)n);
+    memcpy(body + 12, path, n);
+    rig_answer(r, link, -1, -1, 0, body, 12 + n);
+}
+
+void rig_serve(struct rig *r, uint32_t link, int32_t op, int64_t zxid, int32_t err)
+{
+    static const uint8_t zeros[128];
+    assert_true(rig_take(r, link));
+    assert_int_equal(r->frame.op, op);
+    // Enough for data or a path of no bytes, and a stat.
+    rig_answer(r, link, r->frame.xid, zxid, err, zeros, err ? 0 : 4 + 68);
+}
+
+uint32_t rig_link(const struct rig *r, const char *host)
+{
+    for (uint32_t i = 0; i < ENGINE_LINKS_MAX; i++) {
+        if (r->links[i].open && (!host || strcmp(r->links[i].host, host) == 0)) {
+            return i;
+        }
+    }
+    fail_msg("no link to %s", host ? host : "anybody");
+    return 0;
+}
+
+// ---- requests -----------------------------------------------------------------------------------
+
+bool rig_submit(struct rig *r, const struct reeve_request *q)
+{
+    struct reeve_allocator a = rig_allocator(r);
+    struct call *c;
+    enum reeve_error e = call_new(&a, engine_chroot(r->e), 1 << 20, q, &c);
+    if (e) {
+        assert_int_equal(e, REEVE_NO_MEMORY);
+        return false;
+    }
+    c->submitted = r->now;
+    r->submitted++;
+    engine_submit(r->e, c);
+    engine_check(r->e);
+    rig_run(r);
+    return true;
+}
+
+void rig_watch_fn(void *ctx, const struct reeve_event *ev)
+{
+    (void)ctx;
+    (void)ev;
+}
+
+void rig_get(struct rig *r, const char *path)
+{
+    rig_submit(r, &(struct reeve_request){.op = REEVE_OP_GET, .path = path});
+}
+
+void rig_get_watch(struct rig *r, const char *path)
+{
+    rig_submit(
+        r, &(struct reeve_request){.op = REEVE_OP_GET, .path = path, .watch = {rig_watch_fn, r}});
+}
+
+void rig_set(struct rig *r, const char *path)
+{
+    rig_submit(r, &(struct reeve_request){
+                      .op = REEVE_OP_SET, .path = path, .data = "x", .data_len = 1, .version = -1});
+}
