@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bytes.h"
+
+#include <stdint.h>
+#include <string.h>
+
+// How many bytes the character at p takes, 0: it is none.
+static size_t utf8_len(const unsigned char *p, size_t n)
+{
+    if (p[0] < 0x80) {
+        return 1;
+    }
+    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || n < len) {
+        return 0;
+    }
+    uint32_t c = p[0] & (0xffu >> (len + 1));
+    for (size_t i = 1; i < len; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        c = c << 6 | (p[i] & 0x3fu);
+    }
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    return c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : len;
+}
+
+bool bytes_are_utf8(const void *p, size_t n)
+{
+    const unsigned char *at = p, *end = at + n;
+    while (at < end) {
+        size_t len = utf8_len(at, (size_t)(end - at));
+        if (len == 0) {
+            return false;
+        }
+        at += len;
+    }
+    return true;
+}
+
+static bool is_control(unsigned char c)
+{
+    return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+}
+
+// U+0080 to U+009F: terminals obey some of these, too.
+static bool is_c1(const unsigned char *p, size_t len)
+{
+    return len == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+}
+
+bool bytes_have_control(const void *p, size_t n)
+{
+    const unsigned char *at = p;
+    for (size_t i = 0; i < n; i++) {
+        if (is_control(at[i]) || (i + 1 < n && is_c1(at + i, 2))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void bytes_escape(struct text *t, const void *p, size_t n)
+{
+    const unsigned char *at = p, *end = at + n;
+    text_add_n(t, "", 0);
+    while (at < end) {
+        size_t len = utf8_len(at, (size_t)(end - at));
+        if (len == 0 || is_control(*at)) {
+            text_addf(t, "\\x%02x", *at);
+            len = 1;
+        } else if (is_c1(at, len)) {
+            text_addf(t, "\\x%02x\\x%02x", at[0], at[1]);
+        } else if (*at == '\\') {
+            text_add(t, "\\\\");
+        } else {
+            text_add_n(t, at, len);
+        }
+        at += len;
+    }
+}
+
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void bytes_base64(struct text *t, const void *p, size_t n)
+{
+    const unsigned char *at = p;
+    text_add_n(t, "", 0);
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = n - i;
+        uint32_t v = (uint32_t)at[i] << 16;
+        v |= left > 1 ? (uint32_t)at[i + 1] << 8 : 0;
+        v |= left > 2 ? at[i + 2] : 0;
+        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
+                        left > 2 ? digits[v & 63] : '='};
+        text_add_n(t, four, 4);
+    }
+}
+
+bool bytes_from_base64(struct text *t, const char *s)
+{
+    size_t before = t->len, n = strlen(s), i = 0;
+    uint32_t v = 0;
+    while (n > 0 && s[n - 1] == '=' && (n % 4 == 0 || n % 4 == 3)) {
+        n--; // at most two, and only where they complete a group
+    }
+    bool padded = s[n] != '\0';
+    text_add_n(t, "", 0);
+    for (; i < n; i++) {
+        const char *d = memchr(digits, s[i], 64);
+        if (d == NULL) {
+            break;
+        }
+        v = v << 6 | (uint32_t)(d - digits);
+        if (i % 4 > 0) {
+            text_add_char(t, (char)(v >> (6 - i % 4 * 2) & 0xff));
+        }
+    }
+    if (i < n || n % 4 == 1 || (padded && strlen(s) % 4 != 0)) {
+        text_cut(t, before);
+        return false;
+    }
+    return true;
+}
+
+void bytes_hex(struct text *t, const void *p, size_t n)
+{
+    const unsigned char *at = p;
+    text_add_n(t, "", 0);
+    for (size_t i = 0; i < n; i++) {
+        text_addf(t, "%02x", at[i]);
+    }
+}
+
+void bytes_hexdump(struct text *t, const void *p, size_t n)
+{
+    static const char line[] = "+-------------------------------------------------+";
+    const unsigned char *at = p;
+    text_add_n(t, "", 0);
+    if (n == 0) {
+        return;
+    }
+    text_addf(t, "         %s\n         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |\n",
+              line);
+    text_addf(t, "+--------%s----------------+", line);
+    for (size_t row = 0; row < n; row += 16) {
+        text_addf(t, "\n|%08zx|", row);
+        for (size_t i = row; i < row + 16; i++) {
+            if (i < n) {
+                text_addf(t, " %02x", at[i]);
+            } else {
+                text_add(t, "   ");
+            }
+        }
+        text_add(t, " |");
+        for (size_t i = row; i < row + 16; i++) {
+            text_add_char(t, i >= n ? ' ' : at[i] < 0x20 || at[i] > 0x7e ? '.' : (char)at[i]);
+        }
+        text_add_char(t, '|');
+    }
+    text_addf(t, "\n+--------%s----------------+", line);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Commands about permissions: addauth, getAcl, setAcl, whoami.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/walk.h"
+
+int cmd_addauth(struct cli *c, const struct args *a)
+{
+    const char *auth = a->n > 1 ? a->arg[1] : NULL;
+    struct reeve_request q = {.op = REEVE_OP_ADD_AUTH,
+                              .scheme = a->arg[0],
+                              .data = auth,
+                              .data_len = auth ? strlen(auth) : 0};
+    struct reeve_result r;
+    int code = CLI_OK;
+    if (cli_call(c, &q, &r) != REEVE_OK) {
+        code = cli_fail(c, &r);
+    } else if (c->out.json) {
+        out_json(&c->out, json_pack("{s:o}", "added", out_json_string(a->arg[0])));
+    }
+    reeve_result_fini(&r);
+    return code;
+}
+
+static void print_acl(struct cli *c, const struct reeve_result *r)
+{
+    struct text scheme = {0}, id = {0};
+    for (size_t i = 0; i < r->acl_n; i++) {
+        char perms[8];
+        // Two lines each, as Apache's records print themselves.
+        out_printf(&c->out, "'%s,'%s\n: %s\n", out_safe(&c->out, r->acl[i].scheme, &scheme),
+                   out_safe(&c->out, r->acl[i].id, &id), out_perms(r->acl[i].perms, perms));
+    }
+    text_fini(&scheme);
+    text_fini(&id);
+}
+
+int cmd_get_acl(struct cli *c, const struct args *a)
+{
+    char *path = cli_path(c, a->arg[0], false);
+    struct reeve_request q = {.op = REEVE_OP_GET_ACL, .path = path};
+    struct reeve_result r;
+    int code = CLI_OK;
+    if (cli_call(c, &q, &r) != REEVE_OK) {
+        code = cli_fail(c, &r);
+    } else if (c->out.json) {
+        json_t *v = json_pack("{s:o,s:o}", "path", out_json_string(path), "acl",
+                              out_json_acl(r.acl, r.acl_n));
+        if (args_has(a, "s")) {
+            json_object_set_new(v, "stat", out_json_stat(&r.stat));
+        }
+        out_json(&c->out, v);
+    } else {
+        print_acl(c, &r);
+        if (args_has(a, "s")) {
+            out_stat(&c->out, &r.stat);
+        }
+    }
+    reeve_result_fini(&r);
+    free(path);
+    return code;
+}
+
+static int set_one(struct cli *c, const struct reeve_request *q, bool with_stat)
+{
+    struct reeve_result r;
+    int code = CLI_OK;
+    if (cli_call(c, q, &r) != REEVE_OK) {
+        code = cli_fail(c, &r);
+    } else if (c->out.json) {
+        out_json(&c->out, json_pack("{s:o,s:o}", "path", out_json_string(q->path), "stat",
+                                    out_json_stat(&r.stat)));
+    } else if (with_stat) {
+        out_stat(&c->out, &r.stat);
+    }
+    reeve_result_fini(&r);
+    return code;
+}
+
+// Each node on its own; those that refuse are named, and the others are done all the same.
+static int set_tree(struct cli *c, struct reeve_request *q)
+{
+    struct walk w;
+    int code = walk_load(c, q->path, WALK_NAMES, &w);
+    size_t done = 0, failed = 0;
+    for (size_t i = 0; code == CLI_OK && i < w.n; i++) {
+        if (w.node[i].error == REEVE_NO_NODE) {
+            continue;
+        }
+        struct reeve_request one = *q;
+        char *path = walk_path(&w, i);
+        one.path = path;
+        struct reeve_result r;
+        enum reeve_error e = cli_call(c, &one, &r);
+        if (e == REEVE_OK) {
+            done++;
+        } else if (e != REEVE_NO_NODE) {
+            int no = cli_fail(c, &r);
+            failed++;
+            code = no == CLI_NO ? CLI_OK : no;
+        }
+        reeve_result_fini(&r);
+        free(path);
+    }
+    if (code == CLI_OK && c->out.json) {
+        out_json(&c->out, json_pack("{s:o,s:I,s:I}", "path", out_json_string(q->path), "changed",
+                                    (json_int_t)done, "failed", (json_int_t)failed));
+    }
+    walk_fini(&w);
+    return code == CLI_OK && failed > 0 ? CLI_NO : code;
+}
+
+int cmd_set_acl(struct cli *c, const struct args *a)
+{
+    const char *v = args_value(a, "v");
+    int64_t version = REEVE_ANY_VERSION;
+    if (v && !parse_i64(v, -1, INT32_MAX, &version)) {
+        return cli_usage(c, "the version must be a number, not %s", v);
+    }
+    struct reeve_acl *acl;
+    struct reeve_request q = {.op = REEVE_OP_SET_ACL, .version = (int32_t)version};
+    if (!cli_parse_acl(c, a->arg[1], &acl, &q.acl_n)) {
+        return CLI_USAGE;
+    }
+    char *path = cli_path(c, a->arg[0], false);
+    q.path = path;
+    q.acl = acl;
+    int code = args_has(a, "R") ? set_tree(c, &q) : set_one(c, &q, args_has(a, "s"));
+    free(acl);
+    free(path);
+    return code;
+}
+
+int cmd_whoami(struct cli *c, const struct args *a)
+{
+    (void)a;
+    struct reeve_request q = {.op = REEVE_OP_WHO_AM_I};
+    struct reeve_result r;
+    int code = CLI_OK;
+    struct text scheme = {0}, id = {0};
+    if (cli_call(c, &q, &r) != REEVE_OK) {
+        code = cli_fail(c, &r);
+    } else if (c->out.json) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < r.acl_n; i++) {
+            json_array_append_new(list,
+                                  json_pack("{s:o,s:o}", "scheme", out_json_string(r.acl[i].scheme),
+                                            "user", out_json_string(r.acl[i].id)));
+        }
+        out_json(&c->out, json_pack("{s:o}", "identities", list));
+    } else {
+        out_printf(&c->out, "Auth scheme: User\n");
+        for (size_t i = 0; i < r.acl_n; i++) {
+            out_printf(&c->out, "%s: %s\n", out_safe(&c->out, r.acl[i].scheme, &scheme),
+                       out_safe(&c->out, r.acl[i].id, &id));
+        }
+    }
+    text_fini(&scheme);
+    text_fini(&id);
+    reeve_result_fini(&r);
+    return code;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a line to a command: the table of commands, finding one, sorting its options, running it;
+// and commands from a file.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/history.h"
+#include "cli/words.h"
+
+// Data of a megabyte may be written with four characters a byte.
+enum { LINE_MAX_BYTES = 8 << 20 };
+
+#define SECTION(title) {.help = title},
+#define COMMAND(name, aliases, synopsis, help, options, min, max, fn, flags) \
+    {name, aliases, synopsis, help, options, min, max, fn, flags},
+const struct cli_command cli_commands[] = {
+#include "cli/commands.def"
+};
+#undef COMMAND
+#undef SECTION
+const size_t cli_commands_n = sizeof(cli_commands) / sizeof(cli_commands[0]);
+
+static bool is_alias(const char *aliases, const char *name)
+{
+    size_t n = strlen(name);
+    while (*aliases) {
+        size_t len = strcspn(aliases, " ");
+        if (len == n && memcmp(aliases, name, n) == 0) {
+            return true;
+        }
+        aliases += len;
+        aliases += strspn(aliases, " ");
+    }
+    return false;
+}
+
+const struct cli_command *cli_command_find(const char *name)
+{
+    for (size_t i = 0; i < cli_commands_n; i++) {
+        const struct cli_command *row = &cli_commands[i];
+        if (row->name && (strcmp(row->name, name) == 0 || is_alias(row->aliases, name))) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+// How many letters are to be changed, added or taken away; capitals are no difference.
+static size_t distance(const char *a, const char *b)
+{
+    enum { LONGEST = 32 };
+    size_t n = strlen(b), row[LONGEST + 1];
+    if (n > LONGEST) {
+        return LONGEST;
+    }
+    for (size_t j = 0; j <= n; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            size_t change = diagonal + (lower(a[i]) != lower(b[j]));
+            size_t less = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+            diagonal = row[j + 1];
+            row[j + 1] = change < less ? change : less;
+        }
+    }
+    return row[n];
+}
+
+const struct cli_command *cli_command_near(const char *name)
+{
+    const struct cli_command *best = NULL;
+    size_t least = strlen(name) > 4 ? 3 : 2;
+    for (size_t i = 0; i < cli_commands_n; i++) {
+        const struct cli_command *row = &cli_commands[i];
+        if (row->name && !(row->flags & CLI_HIDDEN) && distance(name, row->name) < least) {
+            least = distance(name, row->name);
+            best = row;
+        }
+    }
+    return best;
+}
+
+static int run_row(struct cli *c, const struct cli_command *row, const struct args *a)
+{
+    if (a->n < row->args_min || (row->args_max >= 0 && a->n > row->args_max)) {
+        return cli_usage(c, a->n < row->args_min ? "an argument is missing"
+                                                 : "there are too many arguments");
+    }
+    if (!(row->flags & CLI_OFFLINE)) {
+        int no = cli_need_connection(c);
+        if (no != CLI_OK) {
+            return no;
+        }
+    }
+    return row->fn(c, a);
+}
+
+int cli_run(struct cli *c, int words_n, char **words)
+{
+    const struct cli_command *row = cli_command_find(words[0]);
+    if (row == NULL) {
+        const struct cli_command *near = cli_command_near(words[0]);
+        out_error(&c->out, "Command not found %s; %s%s%s`help` lists all", words[0],
+                  near ? "is it " : "", near ? near->name : "", near ? "? " : "");
+        return CLI_USAGE;
+    }
+    const char *before = c->command;
+    c->command = words[0];
+    struct args a;
+    char why[160];
+    int code;
+    if (args_parse(&a, row->options, words_n - 1, words + 1, why, sizeof(why))) {
+        code = run_row(c, row, &a);
+    } else {
+        code = cli_usage(c, "%s", why);
+    }
+    args_fini(&a);
+    out_flush(&c->out);
+    cli_forget(c);
+    c->command = before;
+    return code;
+}
+
+int cli_run_line(struct cli *c, const char *line)
+{
+    struct words w;
+    if (words_split(line, &w) != WORDS_OK) {
+        out_error(&c->out, "a quote is not closed: %s", line);
+        return CLI_USAGE;
+    }
+    int code = CLI_OK;
+    if (w.n > 0) {
+        c->interrupted = false;
+        history_add(c->history, line);
+        code = cli_run(c, w.n, w.word);
+    }
+    words_fini(&w);
+    return code;
+}
+
+// ---- commands that are read ---------------------------------------------------------------------
+
+struct input {
+    int fd;
+    struct text buf;
+    size_t start; // of the next line in buf
+    bool ended;
+};
+
+// The next line, in the buffer, without its newline; NULL: there are no more. TOO_LONG is said.
+static char *next_line(struct cli *c, struct input *in)
+{
+    for (;;) {
+        char *from = in->buf.s ? in->buf.s + in->start : NULL;
+        char *end = from ? memchr(from, '\n', in->buf.len - in->start) : NULL;
+        if (end || (in->ended && from && in->start < in->buf.len)) {
+            in->start = end ? (size_t)(end - in->buf.s) + 1 : in->buf.len;
+            if (end) {
+                *end = '\0';
+            }
+            return from;
+        }
+        if (in->ended || c->interrupted) {
+            return NULL;
+        }
+        if (in->start > 0) {
+            memmove(in->buf.s, from, in->buf.len - in->start);
+            text_cut(&in->buf, in->buf.len - in->start);
+            in->start = 0;
+        }
+        if (in->buf.len > LINE_MAX_BYTES) {
+            out_error(&c->out, "a line of the input is longer than %d bytes", LINE_MAX_BYTES);
+            c->quit = true;
+            c->quit_code = CLI_USAGE;
+            return NULL;
+        }
+        if (cli_turn(c, in->fd, -1)) {
+            char part[65536];
+            ssize_t n = read(in->fd, part, sizeof(part));
+            if (n > 0) {
+                text_add_n(&in->buf, part, (size_t)n);
+            }
+            in->ended = n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
+        }
+    }
+}
+
+int cli_run_file(struct cli *c, int fd)
+{
+    struct input in = {.fd = fd};
+    int first = CLI_OK;
+    char *line;
+    while (!c->quit && (line = next_line(c, &in)) != NULL) {
+        int code = cli_run_line(c, line);
+        if (first == CLI_OK) {
+            first = code;
+        }
+        if (code == CLI_INTERRUPTED || (code != CLI_OK && !c->opt.keep_going)) {
+            break;
+        }
+    }
+    text_fini(&in.buf);
+    if (c->interrupted) {
+        return CLI_INTERRUPTED;
+    }
+    return first != CLI_OK ? first : c->quit_code;
+}
