@@ -261,31 +261,41 @@ static struct multi_header get_multi_header(struct reader *rd)
     return h;
 }
 
+// One part of the answer. False: it has no result but an error, which may be 0 in a multi that
+// failed elsewhere.
+static bool get_result(struct reader *rd, struct reeve_result *part, const char ***names)
+{
+    struct multi_header h = get_multi_header(rd);
+    bool good = !h.done;
+    if (h.type == OP_ERROR) {
+        part->error = error_of(get_int(rd));
+        good = good && part->error != REEVE_MALFORMED;
+    } else if (good) {
+        good = get_part(rd, h.type, part, names);
+    }
+    if (!good) {
+        jute_fail(&rd->in, ERR_MALFORMED);
+    }
+    return h.type != OP_ERROR;
+}
+
 static void get_multi(struct reader *rd, const struct call *c, struct reeve_result *r, void *arrays)
 {
     struct reeve_result *parts = arrays;
     const char **names = (const char **)(parts + c->parts_n);
-    if (r->op == REEVE_OP_MULTI_READ) {
-        rd->chroot = SLICE_NULL;
-    }
+    bool reads = r->op == REEVE_OP_MULTI_READ; // each part for itself, names instead of paths
+    bool done = true;
+    rd->chroot = reads ? SLICE_NULL : rd->chroot;
     for (size_t i = 0; i < c->parts_n && !rd->in.err; i++) {
         struct reeve_result *part = &parts[i];
         *part = (struct reeve_result){.op = c->parts[i].op, .path = c->parts[i].path, .why = ""};
-        struct multi_header h = get_multi_header(rd);
-        bool good = !h.done;
-        if (h.type == OP_ERROR) {
-            part->error = error_of(get_int(rd));
-        } else if (good) {
-            good = get_part(rd, h.type, part, &names);
-        }
-        if (!good) {
-            jute_fail(&rd->in, ERR_MALFORMED);
-        }
-        if (r->op == REEVE_OP_MULTI && !r->error) {
+        bool has_result = get_result(rd, part, &names);
+        done = done && (has_result || (reads && part->error));
+        if (!reads && !r->error) {
             r->error = part->error;
         }
     }
-    if (!get_multi_header(rd).done) {
+    if (!get_multi_header(rd).done || done == (r->error != REEVE_OK)) {
         jute_fail(&rd->in, ERR_MALFORMED);
     }
     r->parts = parts;

@@ -369,6 +369,44 @@ static void parts_that_do_not_fit_are_malformed(void **state)
     close_call(&x);
 }
 
+// Errors that are none: nothing failed, and yet nothing was done.
+static void parts_without_result_and_error_are_malformed(void **state)
+{
+    (void)state;
+    static const struct {
+        int32_t first, second;
+        enum reeve_error want;
+    } rows[] = {{0, 0, REEVE_MALFORMED},
+                {0, 5, REEVE_MALFORMED},
+                {0, -5000, REEVE_MALFORMED},
+                {0, REEVE_NO_NODE, REEVE_NO_NODE},
+                {REEVE_NO_AUTH, REEVE_NO_NODE, REEVE_NO_AUTH}};
+    struct reeve_request writes[] = {{.op = REEVE_OP_CHECK, .path = "/a"},
+                                     {.op = REEVE_OP_DELETE, .path = "/b"}};
+    struct reeve_request reads[] = {{.op = REEVE_OP_GET, .path = "/a"},
+                                    {.op = REEVE_OP_CHILDREN, .path = "/b"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct reeve_request q = {.op = REEVE_OP_MULTI, .parts = writes, .parts_n = 2};
+        struct fixture x;
+        struct buf b = {0};
+        put_head(&b, -1, false, rows[i].first);
+        buf_put_i32(&b, rows[i].first);
+        put_head(&b, -1, false, rows[i].second);
+        buf_put_i32(&b, rows[i].second);
+        put_head(&b, -1, true, -1);
+        open_call(&x, "", &q);
+        assert_int_equal(answer_cut(&x, "", 0, buf_slice(&b)), rows[i].want);
+        assert_int_equal(x.r.parts_n, rows[i].want == REEVE_MALFORMED ? 0 : 2);
+        close_call(&x);
+        q = (struct reeve_request){.op = REEVE_OP_MULTI_READ, .parts = reads, .parts_n = 2};
+        open_call(&x, "", &q);
+        assert_int_equal(answer_cut(&x, "", 0, buf_slice(&b)),
+                         rows[i].first ? REEVE_OK : REEVE_MALFORMED);
+        close_call(&x);
+        buf_fini(&b);
+    }
+}
+
 static void errors_are_the_servers_within_its_range(void **state)
 {
     (void)state;
@@ -607,6 +645,7 @@ int main(void)
         cmocka_unit_test(old_servers_answer_a_create_in_a_multi_without_stat),
         cmocka_unit_test(a_failed_multi_says_which_part_it_was),
         cmocka_unit_test(parts_that_do_not_fit_are_malformed),
+        cmocka_unit_test(parts_without_result_and_error_are_malformed),
         cmocka_unit_test(errors_are_the_servers_within_its_range),
         cmocka_unit_test(watches_are_set_by_the_answers_that_set_them),
         cmocka_unit_test(an_exists_without_a_watch_sets_none),
