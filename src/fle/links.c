@@ -23,7 +23,9 @@ struct peer {
     struct mono dial_deadline;
     struct buf dial_text; // where to, to tell one dial from another
     bool waits, spoken;   // whether there is a message in `next`, in `last`
-    bool unanswered;      // nothing has come since the last SEND, nor a second try been made
+    uint8_t tries;        // how often the last SEND may be tried again; nothing has come since
+    bool retry;           // at retry_at, if it is not up by then
+    struct mono retry_at;
     struct buf next, last;
 };
 
@@ -260,6 +262,12 @@ static void dial(struct links *l, struct peer *p, struct target t, struct mono n
     buf_fini(&text);
 }
 
+static void retry_later(struct peer *p, struct mono now)
+{
+    p->retry = p->tries > 0;
+    p->retry_at = mono_add_ms(now, LINKS_RETRY_MS);
+}
+
 static void dial_failed(struct links *l, struct peer *p)
 {
     p->dial = 0;
@@ -296,6 +304,7 @@ static void write_next(struct links *l, struct peer *p)
 static void come_up(struct links *l, struct peer *p, uint32_t conn)
 {
     disconnect(l, p);
+    p->retry = false;
     p->up = true;
     p->conn = conn;
     p->busy = false;
@@ -317,7 +326,7 @@ static void on_send(struct links *l, const struct links_event *ev)
     buf_clear(&p->next);
     buf_put_slice(&p->next, ev->send.bytes);
     p->waits = true;
-    p->unanswered = true;
+    p->tries = p->up ? 2 : 1;
     write_next(l, p);
     if (!p->up && !p->dial) {
         dial(l, p, configured(l, p->sid), ev->now);
@@ -367,6 +376,7 @@ static void on_dialed(struct links *l, const struct links_event *ev)
                                  .bytes = arena_copy(&l->arena, buf_slice(&l->hello))});
     if (l->settings.sid < p->sid) {
         act(l, (struct links_action){.type = LINKS_CLOSE, .conn = ev->conn});
+        retry_later(p, ev->now); // in case it does not dial back
         return;
     }
     add_conn(l, ev->conn)->sid = p->sid;
@@ -439,7 +449,7 @@ static void read_frames(struct links *l, uint32_t id)
                    .type = LINKS_DELIVER, .sid = c->sid, .bytes = arena_copy(&l->arena, body)});
         struct peer *p = find_peer(l, c->sid);
         if (p) {
-            p->unanswered = false;
+            p->tries = 0;
         }
         rest = slice_skip(rest, bytes);
     }
@@ -472,21 +482,29 @@ static void on_drained(struct links *l, uint32_t id)
     }
 }
 
-// What was said on a connection that breaks may not have been heard: it is said once more on
-// another. When a leader dies its followers hear of it on the quorum port first, and tell each
-// other and the dead one in the same moment; that it does not listen any more shows only here.
 static void try_again(struct links *l, struct peer *p, struct mono now)
 {
-    if (p->unanswered && (p->waits || p->spoken)) {
-        p->unanswered = false;
-        if (!p->waits) {
-            buf_clear(&p->next);
-            buf_put_slice(&p->next, buf_slice(&p->last));
-            p->waits = true;
-        }
-        if (!p->dial) {
-            dial(l, p, configured(l, p->sid), now);
-        }
+    p->tries--;
+    if (!p->waits) {
+        buf_clear(&p->next);
+        buf_put_slice(&p->next, buf_slice(&p->last));
+        p->waits = true;
+    }
+    if (!p->dial) {
+        dial(l, p, configured(l, p->sid), now);
+    }
+}
+
+// What was said on a connection that breaks may not have been heard: it is said once more on
+// another, at once. When a leader dies its followers hear of it on the quorum port first, and tell
+// each other and the dead one in the same moment; that it does not listen any more shows only here.
+// And not at the first dial, if the dying process still took it.
+static void mend(struct links *l, struct peer *p, struct mono now)
+{
+    if (p->tries == 2) {
+        try_again(l, p, now);
+    } else {
+        retry_later(p, now);
     }
 }
 
@@ -501,7 +519,7 @@ static void on_closed(struct links *l, uint32_t id, struct mono now)
     if (p) {
         p->up = false;
         p->busy = false;
-        try_again(l, p, now);
+        mend(l, p, now);
     }
 }
 
@@ -576,6 +594,12 @@ static void on_timer(struct links *l, struct mono now)
             undial(l, p);
             dial_failed(l, p);
         }
+        if (p->retry && p->retry_at.ns <= now.ns) {
+            p->retry = false;
+            if (p->tries) {
+                try_again(l, p, now);
+            }
+        }
     }
 }
 
@@ -644,6 +668,9 @@ bool links_next(const struct links *l, struct mono *at)
         if (l->peers[i].dial) {
             earlier(&any, at, l->peers[i].dial_deadline);
         }
+        if (l->peers[i].retry) {
+            earlier(&any, at, l->peers[i].retry_at);
+        }
     }
     return any;
 }
@@ -688,6 +715,8 @@ void links_check(const struct links *l)
         must(p->dial <= l->dials);
         must(!p->dial || find_dial(l, p->dial) == p);
         must(!p->busy || p->up);
+        must(!(p->retry && p->up));
+        must(p->tries <= 2);
         must(!(p->up && p->waits && !p->busy));
         peers_up += p->up;
     }

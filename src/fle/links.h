@@ -16,8 +16,10 @@
 // before. So peers hear old words now and then, and the election bears it.
 //
 // Identity is the sid, never an address: names are resolved by whoever dials, at each dial. A
-// broken connection is mended once if nothing has come since the last SEND, which may be lost; else
-// the next SEND does it.
+// broken connection is mended if nothing has come since the last SEND, which may be lost: at once,
+// and a second time a moment later, for a process that is being ended may still have taken the
+// first. So is the dial of a smaller server that nobody answers by dialing back. Else the next SEND
+// does it.
 #pragma once
 
 #include "base/mtime.h"
@@ -28,6 +30,7 @@ enum {
     LINKS_PEERS_MAX = 2 * MEMBERS_MAX, // of two memberships, or strangers
     LINKS_HELLOS_MAX = 128,            // accepted and silent; the oldest goes if there are more
     LINKS_STRANGER_DIALS_MAX = 32,     // in flight, to where no membership says: anybody may ask
+    LINKS_RETRY_MS = 50, // a living server has dialed back by then, a dead one refuses
     LINKS_DIAL_ADDRS_MAX = 2 * MEMBERS_ADDRS_MAX
 };
 

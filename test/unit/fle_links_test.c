@@ -190,6 +190,38 @@ static void the_smaller_knocks_and_is_dialed_back(void **state)
     links_free(&r.links);
 }
 
+// A process that was just killed: the system still took the connection, then nobody dials back.
+static void a_knock_that_nobody_answers_is_repeated_once(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct mono at;
+    open_rig(&r, 1);
+    send(&r, 2, "one");
+    dialed(&r, check_dial(&r, 0, 2, "h2", 21842), 7);
+    check_close(&r, 1, 7);
+    assert_true(links_next(r.links, &at));
+    assert_int_equal(mono_diff_ms(at, r.now), LINKS_RETRY_MS);
+    r.now = at;
+    step(&r, (struct links_event){.type = LINKS_TIMER});
+    uint64_t d = check_dial(&r, 0, 2, "h2", 21842);
+    step(&r, (struct links_event){.type = LINKS_DIAL_FAILED, .dial = d});
+    assert_int_equal(action(&r, 0, LINKS_DOWN)->sid, 2);
+    assert_false(links_next(r.links, &at));
+    send(&r, 2, "two"); // it is there again, but slow: two knocks, no third
+    for (uint32_t conn = 8; conn < 10; conn++) {
+        dialed(&r, check_dial(&r, 0, 2, "h2", 21842), conn);
+        r.now = mono_add_ms(r.now, LINKS_RETRY_MS);
+        step(&r, (struct links_event){.type = LINKS_TIMER});
+    }
+    assert_int_equal(r.out.n, 0);
+    accept(&r, 10);
+    hello_from(&r, 10, 2, "h2:21842");
+    check_write(&r, 0, 10, "two");
+    assert_false(links_next(r.links, &at));
+    links_free(&r.links);
+}
+
 static void a_smaller_one_that_knocks_is_dialed_where_it_says(void **state)
 {
     (void)state;
@@ -717,6 +749,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_larger_keeps_what_it_dialed),
         cmocka_unit_test(the_smaller_knocks_and_is_dialed_back),
+        cmocka_unit_test(a_knock_that_nobody_answers_is_repeated_once),
         cmocka_unit_test(a_smaller_one_that_knocks_is_dialed_where_it_says),
         cmocka_unit_test(strangers),
         cmocka_unit_test(any_cut_of_the_bytes_is_the_same),
