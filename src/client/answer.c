@@ -18,6 +18,7 @@ struct reader {
     struct slice chroot;
 };
 
+enum { ROOM_KEPT_MAX = 256 * 1024 }; // more goes when it is not needed any more
 enum { NAME_MIN = 4, ACL_MIN = 12, ID_MIN = 8 };
 
 // reeve_stat is node_stat with longer names: decoded as one.
@@ -32,14 +33,15 @@ void answer_room_fini(struct answer_room *room)
     room->cap = 0;
 }
 
-static void *room_get(struct answer_room *room, size_t n)
+// Room for n bytes; what was in it is gone.
+static bool room_make(struct answer_room *room, size_t n)
 {
-    if (n > room->cap) {
+    if (n > room->cap || (room->cap > ROOM_KEPT_MAX && n <= ROOM_KEPT_MAX)) {
         answer_room_fini(room);
-        room->p = alloc_get(&room->allocator, NULL, n);
+        room->p = n ? alloc_get(&room->allocator, NULL, n) : NULL;
         room->cap = room->p ? n : 0;
     }
-    return room->cap ? room->p : NULL;
+    return room->cap >= n;
 }
 
 static const char *below(struct slice chroot, struct slice path)
@@ -162,21 +164,29 @@ static void get_created(struct reader *rd, struct reeve_result *r, bool with_sta
     }
 }
 
-// What the arrays of a body of n bytes may need at most.
-static size_t arrays_size(enum reeve_op op, size_t parts_n, size_t n)
+// The elements of a list at the start of the body, or how many it could hold at most.
+static size_t list_count(struct slice body, size_t elem_min)
+{
+    int32_t n = body.n >= 4 ? (int32_t)be32_get(body.p) : 0;
+    size_t max = body.n / elem_min;
+    return n <= 0 ? 0 : (size_t)n < max ? (size_t)n : max;
+}
+
+// What the arrays of a body may need at most.
+static size_t arrays_size(enum reeve_op op, size_t parts_n, struct slice body)
 {
     switch (op) {
     case REEVE_OP_CHILDREN:
     case REEVE_OP_EPHEMERALS:
-        return n / NAME_MIN * sizeof(char *);
+        return list_count(body, NAME_MIN) * sizeof(char *);
     case REEVE_OP_GET_ACL:
-        return n / ACL_MIN * sizeof(struct reeve_acl);
+        return list_count(body, ACL_MIN) * sizeof(struct reeve_acl);
     case REEVE_OP_WHO_AM_I:
-        return n / ID_MIN * sizeof(struct reeve_acl);
+        return list_count(body, ID_MIN) * sizeof(struct reeve_acl);
     case REEVE_OP_MULTI:
         return parts_n * sizeof(struct reeve_result);
-    case REEVE_OP_MULTI_READ:
-        return parts_n * sizeof(struct reeve_result) + n / NAME_MIN * sizeof(char *);
+    case REEVE_OP_MULTI_READ: // the lists are anywhere in it
+        return parts_n * sizeof(struct reeve_result) + body.n / NAME_MIN * sizeof(char *);
     default:
         return 0;
     }
@@ -323,17 +333,16 @@ enum reeve_error answer_read(struct answer_room *room, const struct call *c, con
 {
     start(r, c, error_of(err));
     if (!err) {
-        size_t size = arrays_size(c->op, c->parts_n, n);
-        void *arrays = size ? room_get(room, size) : NULL;
-        if (size && !arrays) {
+        size_t size = arrays_size(c->op, c->parts_n, slice_of(body, n));
+        if (!room_make(room, size)) {
             r->error = REEVE_NO_MEMORY;
             return r->error;
         }
         struct reader rd = {jute_in(slice_of(body, n), n), body, NULL, slice_str(chroot)};
         if (c->parts_n) {
-            get_multi(&rd, c, r, arrays);
+            get_multi(&rd, c, r, room->p);
         } else {
-            get_single(&rd, r, arrays);
+            get_single(&rd, r, room->p);
         }
         put_nul(&rd);
         if (rd.in.err) {

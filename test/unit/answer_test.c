@@ -557,6 +557,31 @@ static void a_count_that_lies_asks_for_no_more_than_the_body_holds(void **state)
     }
 }
 
+static void the_room_of_a_large_answer_is_given_back(void **state)
+{
+    (void)state;
+    enum { NAMES = 100000 };
+    struct reeve_request q = {.op = REEVE_OP_CHILDREN, .path = "/a"};
+    struct fixture x;
+    struct buf b = {0};
+    buf_put_i32(&b, NAMES);
+    for (int i = 0; i < NAMES; i++) {
+        jute_put_bytes(&b, SLICE_LIT("n"));
+    }
+    put_stat(&b, 0);
+    open_call(&x, "", &q);
+    assert_int_equal(answer_cut(&x, "", 0, buf_slice(&b)), REEVE_OK);
+    assert_string_equal(x.r.children[NAMES - 1], "n");
+    assert_int_equal(x.room.cap, NAMES * sizeof(char *));
+    buf_clear(&b);
+    buf_put_i32(&b, 0);
+    put_stat(&b, 0);
+    assert_int_equal(answer_cut(&x, "", 0, buf_slice(&b)), REEVE_OK);
+    assert_int_equal(x.room.cap, 0);
+    close_call(&x);
+    buf_fini(&b);
+}
+
 // The copy lives when the frame, the room and the call are gone.
 static void a_copy_stands_alone(void **state)
 {
@@ -651,6 +676,7 @@ int main(void)
         cmocka_unit_test(an_exists_without_a_watch_sets_none),
         cmocka_unit_test(no_memory_is_an_answer_and_the_room_is_used_again),
         cmocka_unit_test(a_count_that_lies_asks_for_no_more_than_the_body_holds),
+        cmocka_unit_test(the_room_of_a_large_answer_is_given_back),
         cmocka_unit_test(a_copy_stands_alone),
         cmocka_unit_test(a_copy_has_the_lists_too),
     };
