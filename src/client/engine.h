@@ -83,10 +83,13 @@ void engine_on_dialed(struct engine *e, uint32_t link);
 // The dial has failed, or the connection has ended. why: a short cause ("connection refused"), ""
 // for an orderly end.
 void engine_on_gone(struct engine *e, uint32_t link, const char *why);
-// Where received bytes go, at least 1; and how many have come. Between the two no other call.
+// Where received bytes go, and how many have come. Between the two no other call. n 0: the buffer
+// is full of frames that engine_next() has not come to yet; as soon as that was false there is
+// room. What a happening points to ends here, too.
 uint8_t *engine_recv_space(struct engine *e, uint32_t link, size_t *n);
 void engine_received(struct engine *e, uint32_t link, size_t n);
-// What is to be sent now, n 0: nothing; and how much of it is gone. Valid until the next call.
+// What is to be sent now, n 0: nothing; and how much of it is gone, to be told before anything that
+// may have come back for it. Valid until the next call.
 struct slice engine_output(struct engine *e, uint32_t link);
 void engine_sent(struct engine *e, uint32_t link, size_t n);
 

@@ -7,8 +7,9 @@
 //   any -> CUT -> FREE                          as soon as the cut is told
 //
 // A server is given so long to take a connection, and then to answer the handshake (one that elects
-// may hold it): its share of the session's timeout, twice as long in each round that fails, so that
-// slow servers are reached as well (ClientCnxn.connectTimeout is the share alone).
+// may hold it): its share of the session's timeout (ClientCnxn.connectTimeout), twice as long in
+// each round that fails, so that slow servers are reached as well, but never more than half of what
+// is left of a session.
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -25,7 +26,18 @@ static int64_t patience_ms(const struct engine *e)
     for (unsigned i = 0; i < e->hosts.rounds && ms < most; i++) {
         ms *= 2;
     }
-    return ms < most ? ms : most > ENGINE_PATIENCE_MIN_MS ? most : ENGINE_PATIENCE_MIN_MS;
+    ms = ms < most ? ms : most;
+    if (e->alive) { // half of what is left is for the others
+        int64_t left = mono_diff_ms(heartbeat_lost_at(&e->beat), e->now) / 2;
+        ms = ms < left ? ms : left;
+    }
+    return ms > ENGINE_PATIENCE_MIN_MS ? ms : ENGINE_PATIENCE_MIN_MS;
+}
+
+static void wait_for(const struct engine *e, struct link *l, int64_t ms)
+{
+    l->since = e->now;
+    l->until = mono_add_ms(e->now, ms);
 }
 
 static void cut(struct engine *e, int i)
@@ -75,7 +87,8 @@ static void dial(struct engine *e, const struct host *h, enum link_use use)
         return; // cuts are told before this can happen: see engine_next()
     }
     struct link *l = &e->links[i];
-    *l = (struct link){.use = use, .untold = true, .since = e->now, .port = h->port};
+    *l = (struct link){.use = use, .untold = true, .port = h->port};
+    wait_for(e, l, use == LINK_PROBE_DIAL ? ENGINE_PROBE_WAIT_MS : patience_ms(e));
     memcpy(l->name, h->name, sizeof(l->name));
     e->links_untold = true;
     if (use == LINK_PROBE_DIAL) {
@@ -220,7 +233,7 @@ static void on_connected(struct engine *e, int i)
     must(e->main < 0);
     e->main = i;
     l->use = LINK_HANDSHAKE;
-    l->since = e->now;
+    wait_for(e, l, patience_ms(e));
     cut_dials(e);
     port_in_reset(&e->in);
     port_out_reset(&e->out);
@@ -327,7 +340,7 @@ bool links_read(struct engine *e)
     if (e->main < 0) {
         return false;
     }
-    return e->links[e->main].use == LINK_HANDSHAKE ? read_hello(e) : calls_read(e);
+    return e->links[e->main].use == LINK_HANDSHAKE ? read_hello(e) : answers_read(e);
 }
 
 // ---- the probe ----------------------------------------------------------------------------------
@@ -342,8 +355,7 @@ static bool advance_probe(struct engine *e)
         return false;
     }
     if (e->probe >= 0) {
-        bool over = mono_diff_ms(e->now, e->links[e->probe].since) >= ENGINE_PROBE_WAIT_MS;
-        if (e->probe_got >= 2 || over) {
+        if (e->probe_got >= 2 || e->now.ns >= e->links[e->probe].until.ns) {
             probe_answered(e);
             return true;
         }
@@ -369,11 +381,11 @@ static bool advance_main(struct engine *e)
 {
     struct link *l = &e->links[e->main];
     if (l->use == LINK_HANDSHAKE) {
-        if (e->now.ns < mono_add_ms(l->since, patience_ms(e)).ns) {
+        if (e->now.ns < l->until.ns) {
             return false;
         }
         links_drop(e, REEVE_LOG_WARN, "no answer to the handshake within %d ms",
-                   (int)patience_ms(e));
+                   (int)mono_diff_ms(e->now, l->since));
         return true;
     }
     if (e->now.ns >= heartbeat_silent_at(&e->beat).ns) {
@@ -407,7 +419,7 @@ static int count_dials(struct engine *e)
     int n = 0;
     for (int i = 0; i < ENGINE_LINKS_MAX; i++) {
         struct link *l = &e->links[i];
-        if (l->use == LINK_DIAL && e->now.ns >= mono_add_ms(l->since, patience_ms(e)).ns) {
+        if (l->use == LINK_DIAL && e->now.ns >= l->until.ns) {
             attempt_failed(e, l, "no connection in time");
             cut(e, i);
         }
@@ -494,7 +506,7 @@ static void dials_deadline(const struct engine *e, struct mono *at)
     for (int i = 0; i < ENGINE_LINKS_MAX; i++) {
         if (e->links[i].use == LINK_DIAL) {
             n++;
-            sooner(at, mono_add_ms(e->links[i].since, patience_ms(e)));
+            sooner(at, e->links[i].until);
         }
     }
     if (n == 0) {
@@ -515,93 +527,16 @@ struct mono links_deadline(const struct engine *e)
     }
     const struct link *l = &e->links[e->main];
     if (l->use == LINK_HANDSHAKE) {
-        return mono_add_ms(l->since, patience_ms(e));
+        return l->until;
     }
     sooner(&at, heartbeat_silent_at(&e->beat));
     if (!e->close_sent) {
         sooner(&at, heartbeat_ping_at(&e->beat));
     }
     if (e->probe >= 0) {
-        sooner(&at, mono_add_ms(e->links[e->probe].since, ENGINE_PROBE_WAIT_MS));
+        sooner(&at, e->links[e->probe].until);
     } else if (e->state == REEVE_STATE_READ_ONLY && !e->closing && !e->leaving) {
         sooner(&at, e->probe_at);
     }
     return at;
-}
-
-// ---- the driver's ports -------------------------------------------------------------------------
-
-static struct link *link_of(struct engine *e, uint32_t link)
-{
-    must(link < ENGINE_LINKS_MAX);
-    e->dirty = true;
-    return &e->links[link];
-}
-
-void engine_on_dialed(struct engine *e, uint32_t link)
-{
-    struct link *l = link_of(e, link);
-    l->connected = l->use == LINK_DIAL || l->use == LINK_PROBE_DIAL;
-}
-
-void engine_on_gone(struct engine *e, uint32_t link, const char *why)
-{
-    struct link *l = link_of(e, link);
-    if (l->use == LINK_CUT) {
-        l->use = LINK_FREE; // it need not be told any more
-    } else if (l->use != LINK_FREE) {
-        l->gone = true;
-        l->connected = false;
-        snprintf(l->why, sizeof(l->why), "%s", why);
-    }
-}
-
-uint8_t *engine_recv_space(struct engine *e, uint32_t link, size_t *n)
-{
-    must(link < ENGINE_LINKS_MAX);
-    if ((int)link == e->main) {
-        port_in_release(&e->in);
-        return port_in_space(&e->in, n);
-    }
-    // Of the others only a probe has something to say, and only its first bytes count.
-    bool probe = (int)link == e->probe && e->probe_got < ENGINE_PROBE_BYTES - 1;
-    *n = probe ? ENGINE_PROBE_BYTES - e->probe_got : 1;
-    return (uint8_t *)e->probe_text + (probe ? e->probe_got : ENGINE_PROBE_BYTES - 1);
-}
-
-void engine_received(struct engine *e, uint32_t link, size_t n)
-{
-    (void)link_of(e, link);
-    if ((int)link == e->main) {
-        port_in_received(&e->in, n);
-        e->beat.heard = e->now;
-    } else if ((int)link == e->probe && e->probe_got < ENGINE_PROBE_BYTES - 1) {
-        e->probe_got += (unsigned)n;
-    }
-}
-
-struct slice engine_output(struct engine *e, uint32_t link)
-{
-    static const char word[] = "isro";
-    must(link < ENGINE_LINKS_MAX);
-    if ((int)link == e->main) {
-        if (e->links[link].use == LINK_SESSION) {
-            calls_fill(e);
-        }
-        return port_out_bytes(&e->out);
-    }
-    if ((int)link == e->probe && e->links[link].use == LINK_PROBE) {
-        return slice_of(word + e->probe_sent, sizeof(word) - 1 - e->probe_sent);
-    }
-    return SLICE_NULL;
-}
-
-void engine_sent(struct engine *e, uint32_t link, size_t n)
-{
-    e->dirty = true;
-    if ((int)link == e->main) {
-        port_out_sent(&e->out, n);
-    } else if ((int)link == e->probe) {
-        e->probe_sent += (unsigned)n;
-    }
 }

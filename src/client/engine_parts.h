@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What an engine is made of; for engine.c (states, order of happenings), engine_links.c (dials,
-// handshakes, ends) and engine_calls.c (requests and answers). Nobody else includes this.
+// handshakes, ends), engine_ports.c (bytes), engine_calls.c (requests) and engine_answers.c. Nobody
+// else includes this.
 //
 // How it moves: the entry points only note what came (a flag, a byte, a call in the queue).
 // engine_next() first tells all there is to tell; only when nothing is left, engine_advance() takes
@@ -49,10 +50,10 @@ enum link_use {
 
 struct link {
     enum link_use use;
-    bool untold;    // the dial
-    bool connected; // engine_on_dialed() came, not looked at yet
-    bool gone;      // engine_on_gone() came, not looked at yet
-    struct mono since;
+    bool untold;              // the dial
+    bool connected;           // engine_on_dialed() came, not looked at yet
+    bool gone;                // engine_on_gone() came, not looked at yet
+    struct mono since, until; // until: how long it may take to connect, to answer
     char name[HOST_NAME_MAX + 1];
     uint16_t port;
     char why[HOST_WHY_MAX];
@@ -152,11 +153,13 @@ struct mono links_deadline(const struct engine *e);
 // ---- engine_calls.c -----------------------------------------------------------------------------
 
 bool calls_tell(struct engine *e, struct engine_happening *h);
-// One frame of the session's connection. False: there is none.
-bool calls_read(struct engine *e);
 // The connection was lost.
 void calls_lost(struct engine *e, const char *why);
 void calls_fail_all(struct engine *e, enum reeve_error error, const char *why);
 bool calls_expire(struct engine *e); // requests whose time is over
 void calls_fill(struct engine *e);   // the send buffer
-size_t calls_n(const struct engine *e);
+
+// ---- engine_answers.c ---------------------------------------------------------------------------
+
+// One frame of the session's connection. False: there is none.
+bool answers_read(struct engine *e);

@@ -107,6 +107,9 @@ static void receive(struct loop *l, uint32_t link)
     for (int round = 0; round < RECV_ROUNDS_MAX; round++) {
         size_t room;
         uint8_t *to = engine_recv_space(e, link, &room);
+        if (room == 0) {
+            return; // it has to look at what is there first; the rest stays readable
+        }
         ssize_t n = recv(k->sockets[0].fd, to, room, 0);
         if (n > 0) {
             engine_received(e, link, (size_t)n);

@@ -36,7 +36,8 @@ struct port_in {
 bool port_in_init(struct port_in *in, const struct reeve_allocator *a); // false: no memory
 void port_in_fini(struct port_in *in);
 void port_in_reset(struct port_in *in);
-uint8_t *port_in_space(struct port_in *in, size_t *n); // at least 1
+// Where the next bytes go. n 0: it is full of frames that nobody has taken yet.
+uint8_t *port_in_space(struct port_in *in, size_t *n);
 void port_in_received(struct port_in *in, size_t n);
 // What has come and is not taken yet: the frame at the start, perhaps a part of it, perhaps more.
 struct slice port_in_bytes(const struct port_in *in);
