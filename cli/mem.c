@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE // vasprintf
 #include "cli/mem.h"
 
 #include <stdio.h>
@@ -74,15 +75,13 @@ void text_add_char(struct text *t, char c)
 
 void text_addv(struct text *t, const char *fmt, va_list ap)
 {
-    va_list again;
-    va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
-    if (n > 0) {
-        reserve(t, (size_t)n);
-        vsnprintf(t->s + t->len, (size_t)n + 1, fmt, ap);
-        t->len += (size_t)n;
+    char *s = NULL;
+    int n = vasprintf(&s, fmt, ap);
+    if (n < 0) {
+        have(NULL);
     }
+    text_add_n(t, s, (size_t)n);
+    free(s);
 }
 
 void text_addf(struct text *t, const char *fmt, ...)
