@@ -284,7 +284,7 @@ void rig_gone(struct rig *r, uint32_t link, const char *why)
     rig_run(r);
 }
 
-void rig_send(struct rig *r, uint32_t link, const void *p, size_t n)
+void rig_say(struct rig *r, uint32_t link, const void *p, size_t n)
 {
     const uint8_t *from = p;
     while (n && r->links[link].open) {
@@ -329,7 +329,7 @@ bool rig_take(struct rig *r, uint32_t link)
     return true;
 }
 
-void rig_accept(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only)
+void rig_welcome(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only)
 {
     assert_true(rig_take(r, link));
     assert_int_equal(r->frame.n, 45 - 8);
@@ -340,7 +340,7 @@ void rig_accept(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bo
     be32_put(f + 20, 16);
     memset(f + 24, 7, id ? 16 : 0);
     f[40] = read_only;
-    rig_send(r, link, f, sizeof(f));
+    rig_say(r, link, f, sizeof(f));
 }
 
 void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t err,
@@ -354,7 +354,7 @@ void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t
     if (n) {
         memcpy(f + 20, body, n);
     }
-    rig_send(r, link, f, 20 + n);
+    rig_say(r, link, f, 20 + n);
     free(f);
 }
 

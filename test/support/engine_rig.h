@@ -55,11 +55,11 @@ void rig_forget(struct rig *r);
 
 void rig_dialed(struct rig *r, uint32_t link);
 void rig_gone(struct rig *r, uint32_t link, const char *why);
-void rig_send(struct rig *r, uint32_t link, const void *p, size_t n); // the server says
+void rig_say(struct rig *r, uint32_t link, const void *p, size_t n); // the server says
 // The next frame of the client; false: there is none.
 bool rig_take(struct rig *r, uint32_t link);
 // Takes the handshake and answers it.
-void rig_accept(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only);
+void rig_welcome(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only);
 void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t err,
                 const void *body, size_t n);
 void rig_event(struct rig *r, uint32_t link, int32_t type, const char *path);

@@ -35,7 +35,7 @@ static struct rig *connected(struct reeve_options o)
     rig_run(r);
     rig_expect(r, "dial 0 a:2181\n");
     rig_dialed(r, 0);
-    rig_accept(r, 0, 7, 6000, false);
+    rig_welcome(r, 0, 7, 6000, false);
     rig_expect(r, "state CONNECTED 7 6000 renewed\n");
     return r;
 }
@@ -87,7 +87,7 @@ static void a_silent_server_is_left_and_the_session_moves(void **state)
                "cut 0\n"
                "dial 0 b:2181\n");
     rig_dialed(r, 0);
-    rig_accept(r, 0, 7, 6000, false);
+    rig_welcome(r, 0, 7, 6000, false);
     rig_serve(r, 0, OP_GET_DATA, 9, 0);
     rig_expect(r, "state CONNECTED 7 6000\ndone get /x 0\n");
     end(r);
