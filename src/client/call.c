@@ -7,7 +7,7 @@
 // form, the frame, and the paths, each "<chroot><path>" so that both forms are views of one string.
 #include "client/call.h"
 
-#include "client/watches.h"
+#include "client/watchers.h"
 #include "limits.h"
 #include "wire/jute.h"
 #include "wire/ops.h"

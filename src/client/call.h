@@ -11,7 +11,7 @@
 #include "base/mtime.h"
 #include "base/slice.h"
 #include "client/alloc.h"
-#include "client/watches.h"
+#include "client/watchers.h"
 
 struct call_part { // of a multi
     enum reeve_op op;

@@ -101,7 +101,7 @@ static enum reeve_error set_up(struct engine *e, const struct reeve_options *o)
     if (!port_in_init(&e->in, a) || !port_out_init(&e->out, a)) {
         return REEVE_NO_MEMORY;
     }
-    return watches_new(a, rng_next(&e->rng), &e->watches);
+    return watchers_new(a, rng_next(&e->rng), &e->watches);
 }
 
 enum reeve_error engine_new(struct engine **out, const struct reeve_options *o)
@@ -145,7 +145,7 @@ void engine_free(struct engine **p)
     }
     auths_fini(&e->auths);
     restore_drop(&e->restore);
-    watches_free(&e->watches);
+    watchers_free(&e->watches);
     answer_room_fini(&e->room);
     hosts_fini(&e->hosts);
     if (e->in.p) {
@@ -174,7 +174,7 @@ void engine_lose(struct engine *e, enum reeve_state to, enum reeve_error error, 
     e->leaving = false;
     engine_move(e, to, text);
     calls_fail_all(e, error, text);
-    watches_end(e->watches, error);
+    watchers_end(e->watches, error);
     e->watches_due = true;
 }
 
@@ -266,7 +266,7 @@ static bool tell_watch(struct engine *e, struct engine_happening *h)
     if (!e->watches_due) {
         return false;
     }
-    e->watches_due = watches_next(e->watches, &h->watch, &h->event);
+    e->watches_due = watchers_next(e->watches, &h->watch, &h->event);
     if (e->watches_due) {
         h->type = ENGINE_WATCH;
         h->event.path = answer_below_chroot(e->chroot, h->event.path);

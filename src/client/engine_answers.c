@@ -48,7 +48,7 @@ static void on_event(struct engine *e, uint8_t *body, size_t n)
     }
     body[12 + path_n] = 0;
     if (type >= REEVE_EVENT_CREATED && type <= REEVE_EVENT_CHILDREN) {
-        watches_fire(e->watches, (enum reeve_event_type)type, slice_of(body + 12, path_n));
+        watchers_fire(e->watches, (enum reeve_event_type)type, slice_of(body + 12, path_n));
         e->watches_due = true;
     }
 }
@@ -90,10 +90,10 @@ static void apply(struct engine *e, struct call *c)
     if (r->watching) {
         struct watch *w = c->watch;
         c->watch = NULL;
-        watches_add(e->watches, w);
+        watchers_add(e->watches, w);
     }
     if (c->op == REEVE_OP_REMOVE_WATCHES && !r->error && !c->silent) {
-        watches_removed(e->watches, c->server_path, c->kind);
+        watchers_removed(e->watches, c->server_path, c->kind);
         e->watches_due = true;
     }
 }

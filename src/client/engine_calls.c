@@ -423,7 +423,7 @@ static bool forget_pending(struct call *c, struct slice path, reeve_watch_fn *fn
 static bool is_watched(const struct engine *e, struct slice path)
 {
     for (int i = 0; i < WATCH_LISTS; i++) {
-        if (watches_has(e->watches, path, (enum watch_list)i)) {
+        if (watchers_has(e->watches, path, (enum watch_list)i)) {
             return true;
         }
     }
@@ -433,7 +433,7 @@ static bool is_watched(const struct engine *e, struct slice path)
 static void forget(struct engine *e, struct slice server_path, reeve_watch_fn *fn, void *ctx)
 {
     bool others = false;
-    bool found = watches_forget(e->watches, server_path, fn, ctx) != 0;
+    bool found = watchers_forget(e->watches, server_path, fn, ctx) != 0;
     found = forget_pending(e->queue.first, server_path, fn, ctx, &others) || found;
     found = forget_pending(e->sent.first, server_path, fn, ctx, &others) || found;
     bool up = e->main >= 0 && e->links[e->main].use == LINK_SESSION && !e->closing;

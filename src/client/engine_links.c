@@ -251,7 +251,7 @@ static void accept(struct engine *e, const struct hello *r)
 {
     struct link *l = &e->links[e->main];
     restore_drop(&e->restore);
-    if (watches_count(e->watches) && !restore_build(&e->restore, e->watches, e->zxid)) {
+    if (watchers_count(e->watches) && !restore_build(&e->restore, e->watches, e->zxid)) {
         links_drop(e, REEVE_LOG_ERROR, "there is no memory to set the watches again");
         return;
     }

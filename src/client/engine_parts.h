@@ -19,7 +19,7 @@
 #include "client/hosts.h"
 #include "client/port.h"
 #include "client/restore.h"
-#include "client/watches.h"
+#include "client/watchers.h"
 
 enum {
     ENGINE_DIALS_MAX = 3,      // at once
@@ -108,7 +108,7 @@ struct engine {
     struct answer_room room;
     struct auths auths;
     struct restore restore;
-    struct watches *watches;
+    struct watchers *watches;
     bool watches_due;
     char *scratch; // a path with chroot; as long as the longest that was ever watched
     size_t scratch_n;

@@ -17,7 +17,7 @@ struct restore_piece {
 
 // How much of the table goes into one piece.
 struct share {
-    size_t start; // cursor of watches_each()
+    size_t start; // cursor of watchers_each()
     size_t items;
     int32_t count[WATCH_LISTS];
     size_t bytes[WATCH_LISTS];
@@ -39,14 +39,14 @@ static size_t fixed_bytes(size_t lists)
 }
 
 // Takes from the table what fits, at least one. *at is behind it afterwards. False: nothing left.
-static bool measure(const struct watches *w, size_t *at, size_t lists, struct share *s)
+static bool measure(const struct watchers *w, size_t *at, size_t lists, struct share *s)
 {
     *s = (struct share){.start = *at};
     size_t total = fixed_bytes(lists);
     size_t cursor = *at;
     enum watch_list list;
     struct slice path;
-    while (watches_each(w, &cursor, &list, &path)) {
+    while (watchers_each(w, &cursor, &list, &path)) {
         total += 4 + path.n;
         if (s->items && total > RESTORE_BYTES_MAX) {
             break;
@@ -59,7 +59,7 @@ static bool measure(const struct watches *w, size_t *at, size_t lists, struct sh
     return s->items > 0;
 }
 
-static struct restore_piece *build(const struct restore *r, const struct watches *w,
+static struct restore_piece *build(const struct restore *r, const struct watchers *w,
                                    const struct share *s, size_t lists, int64_t zxid)
 {
     size_t n = fixed_bytes(lists);
@@ -85,7 +85,7 @@ static struct restore_piece *build(const struct restore *r, const struct watches
     size_t cursor = s->start;
     enum watch_list list;
     struct slice path;
-    for (size_t i = 0; i < s->items && watches_each(w, &cursor, &list, &path); i++) {
+    for (size_t i = 0; i < s->items && watchers_each(w, &cursor, &list, &path); i++) {
         be32_put(to[list], (uint32_t)path.n);
         memcpy(to[list] + 4, path.p, path.n);
         to[list] += 4 + path.n;
@@ -93,12 +93,12 @@ static struct restore_piece *build(const struct restore *r, const struct watches
     return p;
 }
 
-static size_t lists_of(const struct watches *w)
+static size_t lists_of(const struct watchers *w)
 {
     size_t at = 0;
     enum watch_list list;
     struct slice path;
-    while (watches_each(w, &at, &list, &path)) {
+    while (watchers_each(w, &at, &list, &path)) {
         if (list >= WATCH_PERSISTENT) {
             return WATCH_LISTS;
         }
@@ -106,7 +106,7 @@ static size_t lists_of(const struct watches *w)
     return WATCH_PERSISTENT;
 }
 
-bool restore_build(struct restore *r, const struct watches *w, int64_t zxid)
+bool restore_build(struct restore *r, const struct watchers *w, int64_t zxid)
 {
     restore_drop(r);
     size_t lists = lists_of(w);

@@ -12,7 +12,7 @@
 #include "base/mtime.h"
 #include "base/slice.h"
 #include "client/alloc.h"
-#include "client/watches.h"
+#include "client/watchers.h"
 
 enum {
     RESTORE_BYTES_MAX = 64 * 1024, // of a request, unless a single path is longer
@@ -28,7 +28,7 @@ struct restore {
 };
 
 // False: no memory, and nothing is kept.
-bool restore_build(struct restore *r, const struct watches *w, int64_t zxid);
+bool restore_build(struct restore *r, const struct watchers *w, int64_t zxid);
 void restore_drop(struct restore *r);
 // The next frame to be sent, null: none. It stays where it is until it is answered.
 struct slice restore_next(const struct restore *r);

@@ -6,7 +6,7 @@
 //
 // The registration pulled last is kept until the next pull, also if it was taken back meanwhile:
 // its path is in the hands of the callback.
-#include "client/watches.h"
+#include "client/watchers.h"
 
 #include "base/hash.h"
 #include "base/must.h"
@@ -14,7 +14,7 @@
 
 enum { BUCKETS_MIN = 16 };
 
-struct watches {
+struct watchers {
     struct reeve_allocator allocator;
     uint64_t seed;
     struct watch **buckets;
@@ -50,10 +50,10 @@ void watch_free(struct watch **r)
     }
 }
 
-enum reeve_error watches_new(const struct reeve_allocator *a, uint64_t seed, struct watches **w)
+enum reeve_error watchers_new(const struct reeve_allocator *a, uint64_t seed, struct watchers **w)
 {
     *w = NULL;
-    struct watches *new = alloc_zero(a, sizeof(*new));
+    struct watchers *new = alloc_zero(a, sizeof(*new));
     struct watch **buckets = alloc_zero(a, BUCKETS_MIN * sizeof(struct watch *));
     if (!new || !buckets) {
         alloc_put(a, new);
@@ -75,7 +75,7 @@ static struct slice path_of(const struct watch *r)
     return slice_of(r->path, r->path_n);
 }
 
-static struct watch **bucket(const struct watches *w, uint64_t hash)
+static struct watch **bucket(const struct watchers *w, uint64_t hash)
 {
     return &w->buckets[hash & (w->buckets_n - 1)];
 }
@@ -91,7 +91,7 @@ static bool is_one_shot(enum watch_list list)
 }
 
 // Twice the buckets; each chain keeps its order. Without memory it stays as it is.
-static void grow(struct watches *w)
+static void grow(struct watchers *w)
 {
     size_t n = w->buckets_n;
     struct watch **new = alloc_zero(&w->allocator, 2 * n * sizeof(struct watch *));
@@ -114,7 +114,7 @@ static void grow(struct watches *w)
     w->buckets_n = 2 * n;
 }
 
-void watches_add(struct watches *w, struct watch *r)
+void watchers_add(struct watchers *w, struct watch *r)
 {
     if (w->n >= w->buckets_n) {
         grow(w);
@@ -140,7 +140,7 @@ void watches_add(struct watches *w, struct watch *r)
 }
 
 // Takes out what *at points to; *at is the next one then.
-static struct watch *take_out(struct watches *w, struct watch **at)
+static struct watch *take_out(struct watchers *w, struct watch **at)
 {
     struct watch *r = *at;
     *at = r->next;
@@ -153,7 +153,7 @@ static struct watch *take_out(struct watches *w, struct watch **at)
 
 // ---- what is due ------------------------------------------------------------------------------
 
-static void list_due(struct watches *w, struct watch *r, enum reeve_event_type type,
+static void list_due(struct watchers *w, struct watch *r, enum reeve_event_type type,
                      enum reeve_error why, const char *path)
 {
     r->due_type = type;
@@ -169,7 +169,7 @@ static void list_due(struct watches *w, struct watch *r, enum reeve_event_type t
     w->due_last = r;
 }
 
-static void unlist_due(struct watches *w, struct watch *r)
+static void unlist_due(struct watchers *w, struct watch *r)
 {
     *(r->prev_due ? &r->prev_due->next_due : &w->due) = r->next_due;
     *(r->next_due ? &r->next_due->prev_due : &w->due_last) = r->prev_due;
@@ -177,14 +177,14 @@ static void unlist_due(struct watches *w, struct watch *r)
 }
 
 // Frees a registration that is in neither list, unless its path is still looked at.
-static void drop(struct watches *w, struct watch *r)
+static void drop(struct watchers *w, struct watch *r)
 {
     if (r != w->pulled) {
         watch_free(&r);
     }
 }
 
-static void release_pulled(struct watches *w)
+static void release_pulled(struct watchers *w)
 {
     struct watch *r = w->pulled;
     w->pulled = NULL;
@@ -194,7 +194,7 @@ static void release_pulled(struct watches *w)
 }
 
 // Every registration at exactly `path` in one of the lists: due; out of the table if it ends.
-static void fire_at(struct watches *w, unsigned lists, struct slice path,
+static void fire_at(struct watchers *w, unsigned lists, struct slice path,
                     enum reeve_event_type type, enum reeve_error why, const char *event_path)
 {
     uint64_t hash = hash_bytes(w->seed, path);
@@ -229,7 +229,7 @@ static unsigned lists_of(enum reeve_event_type type)
     }
 }
 
-void watches_fire(struct watches *w, enum reeve_event_type type, struct slice path)
+void watchers_fire(struct watchers *w, enum reeve_event_type type, struct slice path)
 {
     must(!w->due);
     unsigned lists = lists_of(type);
@@ -251,7 +251,7 @@ void watches_fire(struct watches *w, enum reeve_event_type type, struct slice pa
     }
 }
 
-void watches_end(struct watches *w, enum reeve_error why)
+void watchers_end(struct watchers *w, enum reeve_error why)
 {
     for (size_t i = 0; i < w->buckets_n; i++) {
         while (w->buckets[i]) {
@@ -260,7 +260,7 @@ void watches_end(struct watches *w, enum reeve_error why)
     }
 }
 
-void watches_removed(struct watches *w, struct slice path, enum reeve_watch_kind kind)
+void watchers_removed(struct watchers *w, struct slice path, enum reeve_watch_kind kind)
 {
     static const unsigned lists[] = {
         [REEVE_WATCH_CHILDREN] = 1u << WATCH_CHILD,
@@ -274,7 +274,7 @@ void watches_removed(struct watches *w, struct slice path, enum reeve_watch_kind
     fire_at(w, lists[kind], path, REEVE_EVENT_ENDED, REEVE_OK, NULL);
 }
 
-unsigned watches_forget(struct watches *w, struct slice path, reeve_watch_fn *fn, void *ctx)
+unsigned watchers_forget(struct watchers *w, struct slice path, reeve_watch_fn *fn, void *ctx)
 {
     uint64_t hash = hash_bytes(w->seed, path);
     for (struct watch *r = w->due, *next; r; r = next) { // those that have left the table
@@ -305,7 +305,7 @@ unsigned watches_forget(struct watches *w, struct slice path, reeve_watch_fn *fn
     return gone & ~left;
 }
 
-bool watches_next(struct watches *w, struct reeve_watch *watch, struct reeve_event *ev)
+bool watchers_next(struct watchers *w, struct reeve_watch *watch, struct reeve_event *ev)
 {
     release_pulled(w);
     struct watch *r = w->due;
@@ -322,7 +322,7 @@ bool watches_next(struct watches *w, struct reeve_watch *watch, struct reeve_eve
 
 // ---- looking ----------------------------------------------------------------------------------
 
-bool watches_has(const struct watches *w, struct slice path, enum watch_list list)
+bool watchers_has(const struct watchers *w, struct slice path, enum watch_list list)
 {
     uint64_t hash = hash_bytes(w->seed, path);
     const struct watch *r = *bucket(w, hash);
@@ -332,13 +332,13 @@ bool watches_has(const struct watches *w, struct slice path, enum watch_list lis
     return r != NULL;
 }
 
-size_t watches_count(const struct watches *w)
+size_t watchers_count(const struct watchers *w)
 {
     return w->n;
 }
 
 // Whether no earlier registration of the chain is for the same list and path.
-static bool is_first(const struct watches *w, const struct watch *r)
+static bool is_first(const struct watchers *w, const struct watch *r)
 {
     const struct watch *o = *bucket(w, r->hash);
     while (o != r && !(o->list == r->list && is_at(o, r->hash, path_of(r)))) {
@@ -348,7 +348,7 @@ static bool is_first(const struct watches *w, const struct watch *r)
 }
 
 // The cursor is the registration told last.
-bool watches_each(const struct watches *w, size_t *at, enum watch_list *list, struct slice *path)
+bool watchers_each(const struct watchers *w, size_t *at, enum watch_list *list, struct slice *path)
 {
     const struct watch *r = (const struct watch *)*at;
     size_t i = r ? (r->hash & (w->buckets_n - 1)) + 1 : 0;
@@ -369,12 +369,12 @@ bool watches_each(const struct watches *w, size_t *at, enum watch_list *list, st
     }
 }
 
-void watches_free(struct watches **w)
+void watchers_free(struct watchers **w)
 {
     if (!*w) {
         return;
     }
-    struct watches *old = *w;
+    struct watchers *old = *w;
     release_pulled(old);
     for (struct watch *r = old->due, *next; r; r = next) {
         next = r->next_due;

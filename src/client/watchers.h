@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// struct watches: what this client watches, by path. Paths are the server's (with the chroot).
+// struct watchers: what this client watches, by path. Paths are the server's (with the chroot).
 //
 // A registration (struct watch) is allocated with the request that asks for it; adding, firing and
 // removing allocate nothing, but for a larger table, which is tried and can do without. What an
-// event concerns is moved (one-shot) or listed (persistent) as due, and pulled with watches_next()
+// event concerns is moved (one-shot) or listed (persistent) as due, and pulled with watchers_next()
 // one by one; the table may change between two pulls. Which event concerns which list is Java's
 // rule (ZKWatchManager.materialize), but that a callback registered in two lists has two watches
 // here and is called for each, as each of them ends by itself.
@@ -42,29 +42,29 @@ struct watch *watch_new(const struct reeve_allocator *a, enum watch_list list, s
                         const struct reeve_watch *w);
 void watch_free(struct watch **r);
 
-struct watches;
+struct watchers;
 
-enum reeve_error watches_new(const struct reeve_allocator *a, uint64_t seed, struct watches **w);
-void watches_free(struct watches **w); // unheard
+enum reeve_error watchers_new(const struct reeve_allocator *a, uint64_t seed, struct watchers **w);
+void watchers_free(struct watchers **w); // unheard
 
 // Takes the registration; if it is there already (list, path, fn, ctx) the new one is freed.
-void watches_add(struct watches *w, struct watch *r);
+void watchers_add(struct watchers *w, struct watch *r);
 // An event of the server at path: what it concerns becomes due. The path ends in a NUL and must
 // live until the last of them is pulled, which must be before the next event is fired.
-void watches_fire(struct watches *w, enum reeve_event_type type, struct slice path);
+void watchers_fire(struct watchers *w, enum reeve_event_type type, struct slice path);
 // Everything becomes due with ENDED and `why`.
-void watches_end(struct watches *w, enum reeve_error why);
+void watchers_end(struct watchers *w, enum reeve_error why);
 // The answer to a REMOVE_WATCHES was OK: those of this kind at path become due with ENDED, OK.
-void watches_removed(struct watches *w, struct slice path, enum reeve_watch_kind kind);
+void watchers_removed(struct watchers *w, struct slice path, enum reeve_watch_kind kind);
 // reeve_unwatch: gone at once, due or not. Returns bits 1 << watch_list of lists in which there was
 // one and now is none at this path: what the server need not keep.
-unsigned watches_forget(struct watches *w, struct slice path, reeve_watch_fn *fn, void *ctx);
+unsigned watchers_forget(struct watchers *w, struct slice path, reeve_watch_fn *fn, void *ctx);
 // The next that is due: true and *watch, *ev (path within the registration or the event's, valid
 // until the next call of this function).
-bool watches_next(struct watches *w, struct reeve_watch *watch, struct reeve_event *ev);
-bool watches_has(const struct watches *w, struct slice path, enum watch_list list);
-size_t watches_count(const struct watches *w);
+bool watchers_next(struct watchers *w, struct reeve_watch *watch, struct reeve_event *ev);
+bool watchers_has(const struct watchers *w, struct slice path, enum watch_list list);
+size_t watchers_count(const struct watchers *w);
 
 // For setWatches: every (list, path) once, in the table's order; *at starts at 0 and is the cursor.
 // The table must not change meanwhile. False at the end.
-bool watches_each(const struct watches *w, size_t *at, enum watch_list *list, struct slice *path);
+bool watchers_each(const struct watchers *w, size_t *at, enum watch_list *list, struct slice *path);

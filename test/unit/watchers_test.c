@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "client/watches.h"
+#include "client/watchers.h"
 #include "test/support/client_kit.h"
 #include "wire/path.h"
 
@@ -32,39 +32,39 @@ static void on_other(void *ctx, const struct reeve_event *ev)
     (void)ev;
 }
 
-static struct watches *open_watches(void)
+static struct watchers *open_watches(void)
 {
     struct reeve_allocator a = kit_allocator(&memory);
-    struct watches *w;
-    assert_int_equal(watches_new(&a, 7, &w), REEVE_OK);
+    struct watchers *w;
+    assert_int_equal(watchers_new(&a, 7, &w), REEVE_OK);
     return w;
 }
 
-static void close_watches(struct watches **w)
+static void close_watches(struct watchers **w)
 {
-    watches_free(w);
-    watches_free(w); // nothing
+    watchers_free(w);
+    watchers_free(w); // nothing
     assert_int_equal(memory.live, 0);
 }
 
-static void add(struct watches *w, enum watch_list list, const char *path, void *ctx)
+static void add(struct watchers *w, enum watch_list list, const char *path, void *ctx)
 {
     struct reeve_allocator a = kit_allocator(&memory);
     struct reeve_watch how = {on_watch, ctx};
     struct watch *r = watch_new(&a, list, slice_str(path), &how);
     assert_non_null(r);
-    watches_add(w, r);
+    watchers_add(w, r);
 }
 
 // What is due, in order: "ctx type path[ last][ why]" each, with ", " between.
-static const char *pull(struct watches *w)
+static const char *pull(struct watchers *w)
 {
     static char text[1000];
     size_t n = 0;
     struct reeve_watch how;
     struct reeve_event ev;
     text[0] = 0;
-    while (watches_next(w, &how, &ev)) {
+    while (watchers_next(w, &how, &ev)) {
         assert_true(how.fn == on_watch);
         n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %d %s%s", n ? ", " : "",
                               (const char *)how.ctx, (int)ev.type, ev.path, ev.last ? " last" : "");
@@ -76,9 +76,9 @@ static const char *pull(struct watches *w)
     return text;
 }
 
-static const char *fire(struct watches *w, enum reeve_event_type type, const char *path)
+static const char *fire(struct watchers *w, enum reeve_event_type type, const char *path)
 {
-    watches_fire(w, type, slice_str(path));
+    watchers_fire(w, type, slice_str(path));
     return pull(w);
 }
 
@@ -104,14 +104,14 @@ static void every_event_concerns_its_lists(void **state)
         {(enum reeve_event_type)99, "", 5},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct watches *w = open_watches();
+        struct watchers *w = open_watches();
         for (int list = 0; list < WATCH_LISTS; list++) {
             add(w, (enum watch_list)list, "/p", (void *)(uintptr_t)list_names[list]);
         }
         assert_string_equal(fire(w, rows[i].type, "/q"), "");
         assert_string_equal(fire(w, rows[i].type, "/p"), rows[i].due);
-        assert_int_equal(watches_count(w), rows[i].left);
-        assert_true(watches_has(w, SLICE_LIT("/p"), WATCH_RECURSIVE));
+        assert_int_equal(watchers_count(w), rows[i].left);
+        assert_true(watchers_has(w, SLICE_LIT("/p"), WATCH_RECURSIVE));
         close_watches(&w);
     }
 }
@@ -119,7 +119,7 @@ static void every_event_concerns_its_lists(void **state)
 static void a_recursive_watch_hears_of_everything_below_but_children(void **state)
 {
     (void)state;
-    struct watches *w = open_watches();
+    struct watchers *w = open_watches();
     add(w, WATCH_RECURSIVE, "/", "root");
     add(w, WATCH_RECURSIVE, "/a", "a");
     add(w, WATCH_RECURSIVE, "/a/b/c", "c");
@@ -137,13 +137,13 @@ static void a_recursive_watch_hears_of_everything_below_but_children(void **stat
 static void the_same_watch_is_one(void **state)
 {
     (void)state;
-    struct watches *w = open_watches();
+    struct watchers *w = open_watches();
     add(w, WATCH_DATA, "/p", "one");
     add(w, WATCH_DATA, "/p", "two");
     add(w, WATCH_DATA, "/p", "one");
     add(w, WATCH_CHILD, "/p", "one");
     add(w, WATCH_DATA, "/p/q", "one");
-    assert_int_equal(watches_count(w), 4);
+    assert_int_equal(watchers_count(w), 4);
     assert_string_equal(fire(w, REEVE_EVENT_DELETED, "/p"),
                         "one 2 /p last, two 2 /p last, one 2 /p last");
     close_watches(&w);
@@ -164,13 +164,13 @@ static void removing_ends_the_lists_of_the_kind(void **state)
         {REEVE_WATCH_RECURSIVE, "rec 5 /p last"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct watches *w = open_watches();
+        struct watchers *w = open_watches();
         for (int list = 0; list < WATCH_LISTS; list++) {
             add(w, (enum watch_list)list, "/p", (void *)(uintptr_t)list_names[list]);
         }
-        watches_removed(w, SLICE_LIT("/"), rows[i].kind);
+        watchers_removed(w, SLICE_LIT("/"), rows[i].kind);
         assert_string_equal(pull(w), "");
-        watches_removed(w, SLICE_LIT("/p"), rows[i].kind);
+        watchers_removed(w, SLICE_LIT("/p"), rows[i].kind);
         assert_string_equal(pull(w), rows[i].due);
         close_watches(&w);
     }
@@ -179,18 +179,18 @@ static void removing_ends_the_lists_of_the_kind(void **state)
 static void the_end_reaches_everything_once(void **state)
 {
     (void)state;
-    struct watches *w = open_watches();
+    struct watchers *w = open_watches();
     struct reeve_watch how;
     struct reeve_event ev;
     add(w, WATCH_DATA, "/p", "data");
     add(w, WATCH_PERSISTENT, "/p", "pers");
     add(w, WATCH_RECURSIVE, "/p", "rec");
-    watches_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
-    assert_true(watches_next(w, &how, &ev)); // "data"; the others end before they hear of it
-    watches_end(w, REEVE_SESSION_EXPIRED);
-    assert_int_equal(watches_count(w), 0);
+    watchers_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
+    assert_true(watchers_next(w, &how, &ev)); // "data"; the others end before they hear of it
+    watchers_end(w, REEVE_SESSION_EXPIRED);
+    assert_int_equal(watchers_count(w), 0);
     assert_string_equal(pull(w), "pers 5 /p last SESSIONEXPIRED, rec 5 /p last SESSIONEXPIRED");
-    watches_end(w, REEVE_CLOSED);
+    watchers_end(w, REEVE_CLOSED);
     assert_string_equal(pull(w), "");
     close_watches(&w);
 }
@@ -199,38 +199,38 @@ static void the_end_reaches_everything_once(void **state)
 static void a_one_shot_that_is_due_keeps_its_event(void **state)
 {
     (void)state;
-    struct watches *w = open_watches();
+    struct watchers *w = open_watches();
     add(w, WATCH_CHILD, "/p", "child");
     add(w, WATCH_DATA, "/q", "data");
-    watches_fire(w, REEVE_EVENT_CHILDREN, SLICE_LIT("/p"));
-    watches_end(w, REEVE_CLOSED);
+    watchers_fire(w, REEVE_EVENT_CHILDREN, SLICE_LIT("/p"));
+    watchers_end(w, REEVE_CLOSED);
     assert_string_equal(pull(w), "child 4 /p last, data 5 /q last CLOSED");
     close_watches(&w);
 }
 
-static unsigned forget(struct watches *w, const char *path, void *ctx)
+static unsigned forget(struct watchers *w, const char *path, void *ctx)
 {
-    return watches_forget(w, slice_str(path), on_watch, ctx);
+    return watchers_forget(w, slice_str(path), on_watch, ctx);
 }
 
 static void what_is_taken_back_is_not_called(void **state)
 {
     (void)state;
-    struct watches *w = open_watches();
+    struct watchers *w = open_watches();
     static char one[] = "one", two[] = "two";
     add(w, WATCH_DATA, "/p", one);
     add(w, WATCH_CHILD, "/p", one);
     add(w, WATCH_CHILD, "/p", two);
     add(w, WATCH_PERSISTENT, "/p", one);
     assert_int_equal(forget(w, "/q", one), 0);
-    assert_int_equal(watches_forget(w, SLICE_LIT("/p"), on_other, one), 0);
+    assert_int_equal(watchers_forget(w, SLICE_LIT("/p"), on_other, one), 0);
     // Where another one stays the server has to keep its watch.
     assert_int_equal(forget(w, "/p", one), 1u << WATCH_DATA | 1u << WATCH_PERSISTENT);
-    assert_int_equal(watches_count(w), 1);
+    assert_int_equal(watchers_count(w), 1);
     assert_int_equal(forget(w, "/p", two), 1u << WATCH_CHILD);
     add(w, WATCH_DATA, "/p", one);
     add(w, WATCH_PERSISTENT, "/p", two);
-    watches_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
+    watchers_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
     assert_int_equal(forget(w, "/p", one), 0); // the server has dropped it by itself
     assert_int_equal(forget(w, "/p", two), 1u << WATCH_PERSISTENT);
     assert_string_equal(pull(w), "");
@@ -242,27 +242,27 @@ static void a_watch_takes_itself_back(void **state)
 {
     (void)state;
     for (int list = 0; list < WATCH_LISTS; list++) {
-        struct watches *w = open_watches();
+        struct watchers *w = open_watches();
         struct reeve_watch how;
         struct reeve_event ev;
         static char ctx[] = "x";
         add(w, (enum watch_list)list, "/p", ctx);
-        watches_fire(w, list == WATCH_CHILD ? REEVE_EVENT_CHILDREN : REEVE_EVENT_CREATED,
+        watchers_fire(w, list == WATCH_CHILD ? REEVE_EVENT_CHILDREN : REEVE_EVENT_CREATED,
                      SLICE_LIT("/p"));
-        assert_true(watches_next(w, &how, &ev));
+        assert_true(watchers_next(w, &how, &ev));
         forget(w, "/p", ctx);
-        assert_int_equal(watches_count(w), 0);
+        assert_int_equal(watchers_count(w), 0);
         assert_string_equal(ev.path, "/p");
-        assert_false(watches_next(w, &how, &ev));
+        assert_false(watchers_next(w, &how, &ev));
         close_watches(&w);
     }
-    struct watches *w = open_watches(); // and the end comes during the callback
+    struct watchers *w = open_watches(); // and the end comes during the callback
     struct reeve_watch how;
     struct reeve_event ev;
     add(w, WATCH_PERSISTENT, "/p", "x");
-    watches_fire(w, REEVE_EVENT_CREATED, SLICE_LIT("/p"));
-    assert_true(watches_next(w, &how, &ev));
-    watches_end(w, REEVE_CLOSED);
+    watchers_fire(w, REEVE_EVENT_CREATED, SLICE_LIT("/p"));
+    assert_true(watchers_next(w, &how, &ev));
+    watchers_end(w, REEVE_CLOSED);
     assert_string_equal(ev.path, "/p");
     assert_string_equal(pull(w), "x 5 /p last CLOSED");
     close_watches(&w);
@@ -272,15 +272,15 @@ static void freeing_what_is_due_or_pulled_leaves_nothing(void **state)
 {
     (void)state;
     for (int pulls = 0; pulls < 4; pulls++) {
-        struct watches *w = open_watches();
+        struct watchers *w = open_watches();
         struct reeve_watch how;
         struct reeve_event ev;
         add(w, WATCH_DATA, "/p", "a");
         add(w, WATCH_PERSISTENT, "/p", "b");
         add(w, WATCH_DATA, "/q", "c");
-        watches_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
+        watchers_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
         for (int i = 0; i < pulls; i++) {
-            watches_next(w, &how, &ev);
+            watchers_next(w, &how, &ev);
         }
         close_watches(&w);
     }
@@ -321,7 +321,7 @@ static bool is_concerned(int p, int list, enum reeve_event_type type, int at)
 }
 
 // Takes every pulled event off the list of those that the model wants; none may be left.
-static void step_fire(struct watches *w, enum reeve_event_type type, int at)
+static void step_fire(struct watchers *w, enum reeve_event_type type, int at)
 {
     int wanted = 0;
     int once = 0;
@@ -335,8 +335,8 @@ static void step_fire(struct watches *w, enum reeve_event_type type, int at)
     }
     struct reeve_watch how;
     struct reeve_event ev;
-    watches_fire(w, type, slice_str(paths[at]));
-    for (; watches_next(w, &how, &ev); wanted--) {
+    watchers_fire(w, type, slice_str(paths[at]));
+    for (; watchers_next(w, &how, &ev); wanted--) {
         assert_string_equal(ev.path, paths[at]);
         assert_int_equal(ev.type, type);
         once -= ev.last;
@@ -345,7 +345,7 @@ static void step_fire(struct watches *w, enum reeve_event_type type, int at)
     assert_int_equal(once, 0);
 }
 
-static void step_forget(struct watches *w, int p, int c)
+static void step_forget(struct watchers *w, int p, int c)
 {
     unsigned want = 0;
     for (int list = 0; list < WATCH_LISTS; list++) {
@@ -357,8 +357,8 @@ static void step_forget(struct watches *w, int p, int c)
     assert_int_equal(forget(w, paths[p], &ctxs[c]), want);
 }
 
-// watches_each() tells every (list, path) once, and nothing else.
-static void compare(struct watches *w)
+// watchers_each() tells every (list, path) once, and nothing else.
+static void compare(struct watchers *w)
 {
     size_t n = 0;
     size_t pairs = 0;
@@ -367,15 +367,15 @@ static void compare(struct watches *w)
         n += (size_t)at[0] + at[1] + at[2];
         pairs += at[0] || at[1] || at[2];
         assert_int_equal(
-            watches_has(w, slice_str(paths[i / WATCH_LISTS]), (enum watch_list)(i % WATCH_LISTS)),
+            watchers_has(w, slice_str(paths[i / WATCH_LISTS]), (enum watch_list)(i % WATCH_LISTS)),
             at[0] || at[1] || at[2]);
     }
-    assert_int_equal(watches_count(w), n);
+    assert_int_equal(watchers_count(w), n);
     bool seen[PATHS][WATCH_LISTS] = {{false}};
     size_t at = 0;
     enum watch_list list;
     struct slice path;
-    for (; watches_each(w, &at, &list, &path); pairs--) {
+    for (; watchers_each(w, &at, &list, &path); pairs--) {
         int p = 0;
         while (!slice_eq_str(path, paths[p])) {
             p++;
@@ -391,7 +391,7 @@ static void compare(struct watches *w)
 static void run_model(uint64_t seed, int memory_left)
 {
     struct rng rng = {seed};
-    struct watches *w = open_watches();
+    struct watchers *w = open_watches();
     memset(model, 0, sizeof(model));
     name_paths();
     for (int i = 0; i < STEPS; i++) {
@@ -403,7 +403,7 @@ static void run_model(uint64_t seed, int memory_left)
             struct reeve_watch how = {on_watch, &ctxs[c]};
             struct watch *r = watch_new(&a, (enum watch_list)list, slice_str(paths[p]), &how);
             memory.left = memory_left; // none for a larger table
-            watches_add(w, r);
+            watchers_add(w, r);
             memory.left = -1;
             model[p][list][c] = true;
         } else if (what < 14) {
@@ -434,9 +434,9 @@ static void a_new_registry_without_memory_is_an_answer(void **state)
     struct reeve_allocator a = kit_allocator(&memory);
     struct reeve_watch how = {on_watch, NULL};
     for (int left = 0; left < 2; left++) {
-        struct watches *w;
+        struct watchers *w;
         memory.left = left;
-        assert_int_equal(watches_new(&a, 1, &w), REEVE_NO_MEMORY);
+        assert_int_equal(watchers_new(&a, 1, &w), REEVE_NO_MEMORY);
         assert_null(w);
         assert_int_equal(memory.live, 0);
     }
@@ -450,7 +450,7 @@ static void many_watches_keep_their_order(void **state)
     (void)state;
     enum { N = 1000 };
     static char many[N];
-    struct watches *w = open_watches();
+    struct watchers *w = open_watches();
     for (int i = 0; i < N; i++) {
         char path[16];
         snprintf(path, sizeof(path), "/%d", i);
@@ -459,12 +459,12 @@ static void many_watches_keep_their_order(void **state)
     }
     struct reeve_watch how;
     struct reeve_event ev;
-    watches_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
+    watchers_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
     for (int i = 0; i < N; i++) {
-        assert_true(watches_next(w, &how, &ev));
+        assert_true(watchers_next(w, &how, &ev));
         assert_ptr_equal(how.ctx, &many[i]);
     }
-    assert_false(watches_next(w, &how, &ev));
+    assert_false(watchers_next(w, &how, &ev));
     close_watches(&w);
 }
 
