@@ -60,21 +60,21 @@ bool bytes_have_control(const void *p, size_t n)
     return false;
 }
 
-void bytes_escape(struct text *t, const void *p, size_t n)
+void bytes_escape(struct string *t, const void *p, size_t n)
 {
     const unsigned char *at = p, *end = at + n;
-    text_add_n(t, "", 0);
+    string_add_n(t, "", 0);
     while (at < end) {
         size_t len = utf8_len(at, (size_t)(end - at));
         if (len == 0 || is_control(*at)) {
-            text_addf(t, "\\x%02x", *at);
+            string_addf(t, "\\x%02x", *at);
             len = 1;
         } else if (is_c1(at, len)) {
-            text_addf(t, "\\x%02x\\x%02x", at[0], at[1]);
+            string_addf(t, "\\x%02x\\x%02x", at[0], at[1]);
         } else if (*at == '\\') {
-            text_add(t, "\\\\");
+            string_add(t, "\\\\");
         } else {
-            text_add_n(t, at, len);
+            string_add_n(t, at, len);
         }
         at += len;
     }
@@ -82,10 +82,10 @@ void bytes_escape(struct text *t, const void *p, size_t n)
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void bytes_base64(struct text *t, const void *p, size_t n)
+void bytes_base64(struct string *t, const void *p, size_t n)
 {
     const unsigned char *at = p;
-    text_add_n(t, "", 0);
+    string_add_n(t, "", 0);
     for (size_t i = 0; i < n; i += 3) {
         size_t left = n - i;
         uint32_t v = (uint32_t)at[i] << 16;
@@ -93,11 +93,11 @@ void bytes_base64(struct text *t, const void *p, size_t n)
         v |= left > 2 ? at[i + 2] : 0;
         char four[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
                         left > 2 ? digits[v & 63] : '='};
-        text_add_n(t, four, 4);
+        string_add_n(t, four, 4);
     }
 }
 
-bool bytes_from_base64(struct text *t, const char *s)
+bool bytes_from_base64(struct string *t, const char *s)
 {
     size_t before = t->len, n = strlen(s), i = 0;
     uint32_t v = 0;
@@ -105,7 +105,7 @@ bool bytes_from_base64(struct text *t, const char *s)
         n--; // at most two, and only where they complete a group
     }
     bool padded = s[n] != '\0';
-    text_add_n(t, "", 0);
+    string_add_n(t, "", 0);
     for (; i < n; i++) {
         const char *d = memchr(digits, s[i], 64);
         if (d == NULL) {
@@ -113,50 +113,50 @@ bool bytes_from_base64(struct text *t, const char *s)
         }
         v = v << 6 | (uint32_t)(d - digits);
         if (i % 4 > 0) {
-            text_add_char(t, (char)(v >> (6 - i % 4 * 2) & 0xff));
+            string_add_char(t, (char)(v >> (6 - i % 4 * 2) & 0xff));
         }
     }
     if (i < n || n % 4 == 1 || (padded && strlen(s) % 4 != 0)) {
-        text_cut(t, before);
+        string_cut(t, before);
         return false;
     }
     return true;
 }
 
-void bytes_hex(struct text *t, const void *p, size_t n)
+void bytes_hex(struct string *t, const void *p, size_t n)
 {
     const unsigned char *at = p;
-    text_add_n(t, "", 0);
+    string_add_n(t, "", 0);
     for (size_t i = 0; i < n; i++) {
-        text_addf(t, "%02x", at[i]);
+        string_addf(t, "%02x", at[i]);
     }
 }
 
-void bytes_hexdump(struct text *t, const void *p, size_t n)
+void bytes_hexdump(struct string *t, const void *p, size_t n)
 {
     static const char line[] = "+-------------------------------------------------+";
     const unsigned char *at = p;
-    text_add_n(t, "", 0);
+    string_add_n(t, "", 0);
     if (n == 0) {
         return;
     }
-    text_addf(t, "         %s\n         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |\n",
-              line);
-    text_addf(t, "+--------%s----------------+", line);
+    string_addf(t, "         %s\n         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |\n",
+                line);
+    string_addf(t, "+--------%s----------------+", line);
     for (size_t row = 0; row < n; row += 16) {
-        text_addf(t, "\n|%08zx|", row);
+        string_addf(t, "\n|%08zx|", row);
         for (size_t i = row; i < row + 16; i++) {
             if (i < n) {
-                text_addf(t, " %02x", at[i]);
+                string_addf(t, " %02x", at[i]);
             } else {
-                text_add(t, "   ");
+                string_add(t, "   ");
             }
         }
-        text_add(t, " |");
+        string_add(t, " |");
         for (size_t i = row; i < row + 16; i++) {
-            text_add_char(t, i >= n ? ' ' : at[i] < 0x20 || at[i] > 0x7e ? '.' : (char)at[i]);
+            string_add_char(t, i >= n ? ' ' : at[i] < 0x20 || at[i] > 0x7e ? '.' : (char)at[i]);
         }
-        text_add_char(t, '|');
+        string_add_char(t, '|');
     }
-    text_addf(t, "\n+--------%s----------------+", line);
+    string_addf(t, "\n+--------%s----------------+", line);
 }

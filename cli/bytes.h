@@ -14,13 +14,13 @@ bool bytes_are_utf8(const void *p, size_t n);
 bool bytes_have_control(const void *p, size_t n);
 
 // What is not UTF-8 or a control character (but newline and tab) as \xNN, a backslash doubled.
-void bytes_escape(struct text *t, const void *p, size_t n);
+void bytes_escape(struct string *t, const void *p, size_t n);
 
-void bytes_base64(struct text *t, const void *p, size_t n);
+void bytes_base64(struct string *t, const void *p, size_t n);
 // Appends what base64 text stands for. False: it is none, and nothing is appended.
-bool bytes_from_base64(struct text *t, const char *s);
+bool bytes_from_base64(struct string *t, const char *s);
 
 // Lines of 16 bytes with a frame, as `get -x` of Apache's shell shows them, without the last
 // newline. Nothing for no bytes.
-void bytes_hexdump(struct text *t, const void *p, size_t n);
-void bytes_hex(struct text *t, const void *p, size_t n); // "00ff"
+void bytes_hexdump(struct string *t, const void *p, size_t n);
+void bytes_hex(struct string *t, const void *p, size_t n); // "00ff"

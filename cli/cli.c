@@ -29,9 +29,9 @@ void cli_init(struct cli *c, const struct cli_options *o)
     *c = (struct cli){.opt = *o, .print_watches = true, .state = REEVE_STATE_ENDED};
     c->notes = notes_new();
     c->history = history_new();
-    c->cwd = mem_dup("/");
-    c->server = mem_dup("");
-    c->why = mem_dup("");
+    c->cwd = cli_dup("/");
+    c->server = cli_dup("");
+    c->why = cli_dup("");
     signals_init(notes_fd(c->notes));
 }
 
@@ -50,7 +50,7 @@ void cli_fini(struct cli *c)
 
 static struct note *new_note(enum note_kind kind)
 {
-    struct note *n = mem_alloc(sizeof(*n));
+    struct note *n = cli_alloc(sizeof(*n));
     n->kind = kind;
     return n;
 }
@@ -63,8 +63,8 @@ static void on_state(void *ctx, const struct reeve_session *s)
     n->state.id = s->id;
     n->state.timeout_ms = s->timeout_ms;
     n->state.renewed = s->renewed;
-    n->state.server = mem_dup(s->server);
-    n->state.why = mem_dup(s->why);
+    n->state.server = cli_dup(s->server);
+    n->state.why = cli_dup(s->why);
     notes_put(c->notes, n);
 }
 
@@ -74,7 +74,7 @@ static void on_event(void *ctx, const struct reeve_event *ev)
     struct note *n = new_note(NOTE_EVENT);
     n->event.type = ev->type;
     n->event.why = ev->why;
-    n->event.path = mem_dup(ev->path);
+    n->event.path = cli_dup(ev->path);
     notes_put(c->notes, n);
 }
 
@@ -124,7 +124,7 @@ bool cli_connect(struct cli *c, const char *servers)
     c->state = REEVE_STATE_CONNECTING;
     free(c->server);
     // Until there is a connection, the list stands for the server.
-    c->server = mem_dup(servers);
+    c->server = cli_dup(servers);
     e = reeve_listen(zk, on_state, c);
     if (e == REEVE_OK) {
         e = reeve_start(zk);
@@ -259,12 +259,12 @@ static void show_event(struct cli *c, const struct cli_event *ev)
         out_flush(&c->out);
         return;
     }
-    struct text safe = {0};
+    struct string safe = {0};
     out_printf(&c->out, "%sWATCHER:: WatchedEvent state:SyncConnected type:%s path:%s%s\n",
                out_color(&c->out, OUT_YELLOW), names[ev->type], out_safe(&c->out, ev->path, &safe),
                out_color_end(&c->out));
     out_flush(&c->out);
-    text_fini(&safe);
+    string_fini(&safe);
 }
 
 // Sentences about the session are for people; scripts get exit codes.
@@ -292,10 +292,10 @@ static void on_state_note(struct cli *c, struct note *n)
     c->session_timeout_ms = n->state.timeout_ms;
     if (n->state.server[0]) {
         free(c->server);
-        c->server = mem_dup(n->state.server);
+        c->server = cli_dup(n->state.server);
     }
     free(c->why);
-    c->why = mem_dup(n->state.why);
+    c->why = cli_dup(n->state.why);
     if (c->state != before) {
         show_state(c, before);
     }
@@ -355,7 +355,7 @@ enum reeve_error cli_submit(struct cli *c, const struct reeve_request *q, cli_do
     if (c->zk == NULL) {
         return REEVE_CLOSED;
     }
-    struct pending *p = mem_alloc(sizeof(*p));
+    struct pending *p = cli_alloc(sizeof(*p));
     *p = (struct pending){.c = c, .zk = c->zk, .fn = fn, .ctx = ctx};
     enum reeve_error e = reeve_submit(c->zk, q, on_done, p);
     if (e != REEVE_OK) {

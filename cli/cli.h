@@ -171,7 +171,7 @@ int cli_refuse(struct cli *c, const char *fmt, ...) __attribute__((format(printf
 int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // The cause alone, "Node does not exist: /a", and "no such node (NONODE)" where Apache has no
 // sentence for it.
-void cli_cause(struct text *t, const struct reeve_result *r);
+void cli_cause(struct string *t, const struct reeve_result *r);
 
 // A line that is no result: on a terminal, above the line being edited.
 void cli_say(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

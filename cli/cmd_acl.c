@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/walk.h"
+#include "cli/subtree.h"
 
 int cmd_addauth(struct cli *c, const struct args *a)
 {
@@ -28,15 +28,15 @@ int cmd_addauth(struct cli *c, const struct args *a)
 
 static void print_acl(struct cli *c, const struct reeve_result *r)
 {
-    struct text scheme = {0}, id = {0};
+    struct string scheme = {0}, id = {0};
     for (size_t i = 0; i < r->acl_n; i++) {
         char perms[8];
         // Two lines each, as Apache's records print themselves.
         out_printf(&c->out, "'%s,'%s\n: %s\n", out_safe(&c->out, r->acl[i].scheme, &scheme),
                    out_safe(&c->out, r->acl[i].id, &id), out_perms(r->acl[i].perms, perms));
     }
-    text_fini(&scheme);
-    text_fini(&id);
+    string_fini(&scheme);
+    string_fini(&id);
 }
 
 int cmd_get_acl(struct cli *c, const struct args *a)
@@ -84,15 +84,15 @@ static int set_one(struct cli *c, const struct reeve_request *q, bool with_stat)
 // Each node on its own; those that refuse are named, and the others are done all the same.
 static int set_tree(struct cli *c, struct reeve_request *q)
 {
-    struct walk w;
-    int code = walk_load(c, q->path, WALK_NAMES, &w);
+    struct subtree w;
+    int code = subtree_load(c, q->path, SUBTREE_NAMES, &w);
     size_t done = 0, failed = 0;
     for (size_t i = 0; code == CLI_OK && i < w.n; i++) {
         if (w.node[i].error == REEVE_NO_NODE) {
             continue;
         }
         struct reeve_request one = *q;
-        char *path = walk_path(&w, i);
+        char *path = subtree_path(&w, i);
         one.path = path;
         struct reeve_result r;
         enum reeve_error e = cli_call(c, &one, &r);
@@ -110,7 +110,7 @@ static int set_tree(struct cli *c, struct reeve_request *q)
         out_json(&c->out, json_pack("{s:o,s:I,s:I}", "path", out_json_string(q->path), "changed",
                                     (json_int_t)done, "failed", (json_int_t)failed));
     }
-    walk_fini(&w);
+    subtree_fini(&w);
     return code == CLI_OK && failed > 0 ? CLI_NO : code;
 }
 
@@ -141,7 +141,7 @@ int cmd_whoami(struct cli *c, const struct args *a)
     struct reeve_request q = {.op = REEVE_OP_WHO_AM_I};
     struct reeve_result r;
     int code = CLI_OK;
-    struct text scheme = {0}, id = {0};
+    struct string scheme = {0}, id = {0};
     if (cli_call(c, &q, &r) != REEVE_OK) {
         code = cli_fail(c, &r);
     } else if (c->out.json) {
@@ -159,8 +159,8 @@ int cmd_whoami(struct cli *c, const struct args *a)
                        out_safe(&c->out, r.acl[i].id, &id));
         }
     }
-    text_fini(&scheme);
-    text_fini(&id);
+    string_fini(&scheme);
+    string_fini(&id);
     reeve_result_fini(&r);
     return code;
 }

@@ -28,44 +28,44 @@ static char *take_line(const char **at)
     while (n > 0 && isspace((unsigned char)s[n - 1])) {
         n--;
     }
-    return mem_dup_n(s, n);
+    return cli_dup_n(s, n);
 }
 
 // Where clients connect, of a member "host:2888:3888:participant;0.0.0.0:2181": what stands behind
 // the semicolon, with the member's host if it is only a port. ConfigUtils.getClientConfigStr().
-static void add_client_address(struct text *t, const char *value)
+static void add_client_address(struct string *t, const char *value)
 {
     const char *semicolon = strchr(value, ';');
     if (t->len > 0) {
-        text_add_char(t, ',');
+        string_add_char(t, ',');
     }
     if (semicolon == NULL) {
         return;
     }
     const char *client = semicolon + 1;
     if (strchr(client, ':') == NULL) {
-        text_add(t, "0.0.0.0:");
+        string_add(t, "0.0.0.0:");
     }
-    text_add(t, client);
+    string_add(t, client);
 }
 
 // "version list": of a configuration's text.
-static void client_string(struct text *t, const char *config)
+static void client_string(struct string *t, const char *config)
 {
-    struct text list = {0};
-    char *line, *version = mem_dup("");
+    struct string list = {0};
+    char *line, *version = cli_dup("");
     while ((line = take_line(&config)) != NULL) {
         char *equals = strchr(line, '=');
         if (equals && strncmp(line, "server.", 7) == 0) {
             add_client_address(&list, equals + 1);
         } else if (equals && strncmp(line, "version=", 8) == 0) {
             free(version);
-            version = mem_dup(equals + 1);
+            version = cli_dup(equals + 1);
         }
         free(line);
     }
-    text_addf(t, "%s %s", version, text_of(&list));
-    text_fini(&list);
+    string_addf(t, "%s %s", version, string_of(&list));
+    string_fini(&list);
     free(version);
 }
 
@@ -103,10 +103,10 @@ static void print_config(struct cli *c, const struct reeve_result *r, const char
         out_json(&c->out, v);
         return;
     }
-    struct text safe = {0};
+    struct string safe = {0};
     // Its lines are no danger to a terminal, a stranger's escape sequences would be.
     out_printf(&c->out, "%s%s\n", before, out_safe(&c->out, config, &safe));
-    text_fini(&safe);
+    string_fini(&safe);
     if (with_stat) {
         out_stat(&c->out, &r->stat);
     }
@@ -123,11 +123,11 @@ int cmd_config(struct cli *c, const struct args *a)
     if (cli_call(c, &q, &r) != REEVE_OK) {
         code = cli_fail(c, &r);
     } else if (args_has(a, "c") && !c->out.json) {
-        struct text t = {0}, safe = {0};
+        struct string t = {0}, safe = {0};
         client_string(&t, r.data ? r.data : "");
         out_printf(&c->out, "%s\n", out_safe(&c->out, t.s, &safe));
-        text_fini(&t);
-        text_fini(&safe);
+        string_fini(&t);
+        string_fini(&safe);
         if (args_has(a, "s")) {
             out_stat(&c->out, &r.stat);
         }
@@ -139,30 +139,30 @@ int cmd_config(struct cli *c, const struct args *a)
 }
 
 // The members' lines of a file of the configuration, joined by commas. False: said what is wrong.
-static bool read_members(struct cli *c, const char *name, struct text *members)
+static bool read_members(struct cli *c, const char *name, struct string *members)
 {
     FILE *f = fopen(name, "r");
     if (f == NULL) {
         cli_refuse(c, "Error processing %s: %s", name, strerror(errno));
         return false;
     }
-    struct text all = {0};
+    struct string all = {0};
     char part[4096];
     size_t n;
     while (all.len < CONFIG_FILE_MAX && (n = fread(part, 1, sizeof(part), f)) > 0) {
-        text_add_n(&all, part, n);
+        string_add_n(&all, part, n);
     }
     fclose(f);
-    const char *at = text_of(&all);
+    const char *at = string_of(&all);
     char *line;
     while ((line = take_line(&at)) != NULL) {
         if (strncmp(line, "server.", 7) == 0 || strncmp(line, "group.", 6) == 0 ||
             strncmp(line, "weight.", 7) == 0) {
-            text_addf(members, "%s%s", members->len ? "\n" : "", line);
+            string_addf(members, "%s%s", members->len ? "\n" : "", line);
         }
         free(line);
     }
-    text_fini(&all);
+    string_fini(&all);
     if (members->len == 0) {
         cli_refuse(c, "Error processing %s: there is no line server.N=...", name);
         return false;
@@ -172,7 +172,7 @@ static bool read_members(struct cli *c, const char *name, struct text *members)
 
 static char *lower(const char *s)
 {
-    char *low = mem_dup(s);
+    char *low = cli_dup(s);
     for (char *p = low; p && *p; p++) {
         *p = (char)tolower((unsigned char)*p);
     }
@@ -228,11 +228,11 @@ int cmd_reconfig(struct cli *c, const struct args *a)
                                 "hexadecimal");
         }
     }
-    struct text from_file = {0};
+    struct string from_file = {0};
     int code = CLI_NO;
     if (!file || read_members(c, file, &from_file)) {
         code = reconfig(c, a, file ? from_file.s : members, version);
     }
-    text_fini(&from_file);
+    string_fini(&from_file);
     return code;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/walk.h"
+#include "cli/subtree.h"
 
 static const char quota_root[] = "/zookeeper/quota";
 static const char limits_name[] = "zookeeper_limits", stats_name[] = "zookeeper_stats";
@@ -34,7 +34,7 @@ static void parse_field(struct quota *q, const char *s, size_t n)
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         size_t len = strlen(fields[i].name);
         if (n > len && memcmp(s, fields[i].name, len) == 0) {
-            char *number = mem_dup_n(s + len, n - len);
+            char *number = cli_dup_n(s + len, n - len);
             number[strcspn(number, "=")] = '\0'; // "bytes=5=" is written for old readers
             int64_t v;
             if (parse_i64(number, INT64_MIN, INT64_MAX, &v)) {
@@ -60,11 +60,11 @@ static struct quota parse_quota(const struct reeve_result *r)
 
 static char *format_quota(const struct quota *q)
 {
-    struct text t = {0};
-    text_addf(&t,
-              "count=%" PRId64 ",bytes=%" PRId64 "=;byteHardLimit=%" PRId64
-              ";countHardLimit=%" PRId64,
-              q->count, q->bytes, q->bytes_hard, q->count_hard);
+    struct string t = {0};
+    string_addf(&t,
+                "count=%" PRId64 ",bytes=%" PRId64 "=;byteHardLimit=%" PRId64
+                ";countHardLimit=%" PRId64,
+                q->count, q->bytes, q->bytes_hard, q->count_hard);
     return t.s;
 }
 
@@ -72,9 +72,9 @@ static char *format_quota(const struct quota *q)
 
 static char *quota_path(const char *path, const char *leaf)
 {
-    struct text t = {0};
-    text_addf(&t, "%s%s%s%s", quota_root, strcmp(path, "/") == 0 ? "" : path, leaf ? "/" : "",
-              leaf ? leaf : "");
+    struct string t = {0};
+    string_addf(&t, "%s%s%s%s", quota_root, strcmp(path, "/") == 0 ? "" : path, leaf ? "/" : "",
+                leaf ? leaf : "");
     return t.s;
 }
 
@@ -200,7 +200,7 @@ static int find_other(struct cli *c, const char *path, char **other)
     // Above: each beginning of the path.
     for (const char *slash = strchr(path + 1, '/'); slash && code == CLI_OK && !*other;
          slash = strchr(slash + 1, '/')) {
-        char *above = mem_dup_n(path, (size_t)(slash - path));
+        char *above = cli_dup_n(path, (size_t)(slash - path));
         bool there;
         struct quota q;
         code = read_quota(c, above, limits_name, &there, &q);
@@ -223,18 +223,18 @@ static int find_other(struct cli *c, const char *path, char **other)
         code = cli_fail(c, &r);
     }
     reeve_result_fini(&r);
-    struct walk w = {0};
+    struct subtree w = {0};
     if (there) {
-        code = walk_load(c, root, WALK_NAMES, &w);
+        code = subtree_load(c, root, SUBTREE_NAMES, &w);
     }
     for (size_t i = 0; i < w.n && code == CLI_OK && !*other; i++) {
         if (i > 0 && w.node[i].parent != 0 && strcmp(w.node[i].name, limits_name) == 0) {
-            char *at = walk_path(&w, w.node[i].parent);
-            *other = mem_dup(at + strlen(quota_root));
+            char *at = subtree_path(&w, w.node[i].parent);
+            *other = cli_dup(at + strlen(quota_root));
             free(at);
         }
     }
-    walk_fini(&w);
+    subtree_fini(&w);
     free(root);
     return code;
 }

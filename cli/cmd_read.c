@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/walk.h"
+#include "cli/subtree.h"
 
 // `get path watch` and the like of 3.4: any second argument asks for a watch.
 static bool wants_watch(struct cli *c, const struct args *a, const char *better)
@@ -26,7 +26,7 @@ static int by_name(const void *a, const void *b)
 // The names of a result, sorted. To be freed, the names are the result's.
 static const char **sorted(const struct reeve_result *r)
 {
-    const char **names = mem_alloc((r->children_n + 1) * sizeof(*names));
+    const char **names = cli_alloc((r->children_n + 1) * sizeof(*names));
     for (size_t i = 0; i < r->children_n; i++) {
         names[i] = r->children[i];
     }
@@ -37,14 +37,14 @@ static const char **sorted(const struct reeve_result *r)
 // "[a, b]", as Java prints a list.
 static void print_list(struct out *o, const char *const *names, size_t n)
 {
-    struct text safe = {0};
+    struct string safe = {0};
     out_printf(o, "[");
     for (size_t i = 0; i < n; i++) {
         out_printf(o, "%s%s%s%s", i ? ", " : "", out_color(o, OUT_BLUE),
                    out_safe(o, names[i], &safe), out_color_end(o));
     }
     out_printf(o, "]\n");
-    text_fini(&safe);
+    string_fini(&safe);
 }
 
 static json_t *json_list(const char *const *names, size_t n)
@@ -94,39 +94,39 @@ static int list(struct cli *c, const char *path, bool watch, bool with_stat)
     return code;
 }
 
-static void print_path(struct cli *c, const struct walk *w, size_t i, json_t *list)
+static void print_path(struct cli *c, const struct subtree *w, size_t i, json_t *list)
 {
-    char *path = walk_path(w, i);
-    struct text safe = {0};
+    char *path = subtree_path(w, i);
+    struct string safe = {0};
     if (list) {
         json_array_append_new(list, out_json_string(path));
     } else {
         out_printf(&c->out, "%s\n", out_safe(&c->out, path, &safe));
     }
-    text_fini(&safe);
+    string_fini(&safe);
     free(path);
 }
 
 // Apache's order: a node's children stand together, what is below each of them follows.
-static void print_tree(struct cli *c, const struct walk *w, json_t *list)
+static void print_tree(struct cli *c, const struct subtree *w, json_t *list)
 {
-    struct walk_order order = {0};
+    struct subtree_order order = {0};
     size_t i;
     print_path(c, w, 0, list);
-    while (walk_next(w, &order, &i)) {
+    while (subtree_next(w, &order, &i)) {
         for (size_t k = w->node[i].first; k < w->node[i].first + w->node[i].n; k++) {
             if (w->node[k].error != REEVE_NO_NODE) {
                 print_path(c, w, k, list);
             }
         }
     }
-    walk_order_fini(&order);
+    subtree_order_fini(&order);
 }
 
 static int list_tree(struct cli *c, const char *path, bool watch)
 {
-    struct walk w;
-    int code = walk_load(c, path, watch ? WALK_WATCH : WALK_NAMES, &w);
+    struct subtree w;
+    int code = subtree_load(c, path, watch ? SUBTREE_WATCH : SUBTREE_NAMES, &w);
     if (code == CLI_OK) {
         json_t *list = c->out.json ? json_array() : NULL;
         print_tree(c, &w, list);
@@ -138,7 +138,7 @@ static int list_tree(struct cli *c, const char *path, bool watch)
                               w.refused);
         }
     }
-    walk_fini(&w);
+    subtree_fini(&w);
     return code;
 }
 

@@ -18,11 +18,11 @@ int cmd_connect(struct cli *c, const struct args *a)
     }
     if (servers != c->opt.servers) {
         free(c->servers_given);
-        c->servers_given = mem_dup(servers);
+        c->servers_given = cli_dup(servers);
         c->opt.servers = c->servers_given;
     }
     free(c->cwd);
-    c->cwd = mem_dup("/");
+    c->cwd = cli_dup("/");
     return CLI_OK;
 }
 
@@ -64,13 +64,13 @@ int cmd_cd(struct cli *c, const struct args *a)
 int cmd_pwd(struct cli *c, const struct args *a)
 {
     (void)a;
-    struct text safe = {0};
+    struct string safe = {0};
     if (c->out.json) {
         out_json(&c->out, json_pack("{s:o}", "path", out_json_string(c->cwd)));
     } else {
         out_printf(&c->out, "%s\n", out_safe(&c->out, c->cwd, &safe));
     }
-    text_fini(&safe);
+    string_fini(&safe);
     return CLI_OK;
 }
 
@@ -106,7 +106,7 @@ int cmd_redo(struct cli *c, const struct args *a)
     if (line == NULL || (size_t)number + 1 >= count) {
         return cli_usage(c, "Command index out of range");
     }
-    char *copy = mem_dup(line);
+    char *copy = cli_dup(line);
     struct words w;
     int code = CLI_OK;
     if (words_split(copy, &w) == WORDS_OK && w.n > 0) {

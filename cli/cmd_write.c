@@ -7,7 +7,7 @@
 
 #include "cli/bytes.h"
 #include "cli/cli.h"
-#include "cli/walk.h"
+#include "cli/subtree.h"
 
 // TTLs up to here fit into a node's owner: EphemeralType.TTL.maxValue().
 static const int64_t ttl_ms_max = 0x00ffffffffffff;
@@ -25,11 +25,11 @@ static bool version_of(struct cli *c, const char *s, int32_t *version)
 }
 
 // An argument as bytes, from base64 if -b is given. False: said what is wrong.
-static bool data_of(struct cli *c, const struct args *a, const char *arg, struct text *data)
+static bool data_of(struct cli *c, const struct args *a, const char *arg, struct string *data)
 {
     if (!args_has(a, "b")) {
-        text_add(data, arg);
-        text_add_n(data, "", 0);
+        string_add(data, arg);
+        string_add_n(data, "", 0);
     } else if (!bytes_from_base64(data, arg)) {
         cli_usage(c, "the data is not base64");
         return false;
@@ -65,9 +65,9 @@ static int create(struct cli *c, const struct reeve_request *q)
         }
         out_json(&c->out, v);
     } else {
-        struct text safe = {0};
+        struct string safe = {0};
         out_printf(&c->out, "Created %s\n", out_safe(&c->out, r.created, &safe));
-        text_fini(&safe);
+        string_fini(&safe);
     }
     reeve_result_fini(&r);
     return code;
@@ -88,7 +88,7 @@ int cmd_create(struct cli *c, const struct args *a)
               (args_has(a, "s") ? REEVE_SEQUENTIAL : 0u) |
               (args_has(a, "c") ? REEVE_CONTAINER : 0u);
     struct reeve_acl *acl = NULL;
-    struct text data = {0};
+    struct string data = {0};
     char *path = cli_path(c, a->arg[0], args_has(a, "s"));
     int code = CLI_USAGE;
     if ((a->n < 2 || data_of(c, a, a->arg[1], &data)) &&
@@ -99,7 +99,7 @@ int cmd_create(struct cli *c, const struct args *a)
         q.acl = acl;
         code = create(c, &q);
     }
-    text_fini(&data);
+    string_fini(&data);
     free(acl);
     free(path);
     return code;
@@ -114,7 +114,7 @@ int cmd_set(struct cli *c, const struct args *a)
         version = version ? version : a->arg[2];
     }
     struct reeve_request q = {.op = REEVE_OP_SET};
-    struct text data = {0};
+    struct string data = {0};
     if (!version_of(c, version, &q.version) || !data_of(c, a, a->arg[1], &data)) {
         return CLI_USAGE;
     }
@@ -133,7 +133,7 @@ int cmd_set(struct cli *c, const struct args *a)
         out_stat(&c->out, &r.stat);
     }
     reeve_result_fini(&r);
-    text_fini(&data);
+    string_fini(&data);
     free(path);
     return code;
 }
@@ -172,7 +172,7 @@ enum { BATCHES_AT_A_TIME = 10, BATCH_BYTES_MAX = 512 << 10, ROUNDS_MAX = 10 };
 // multis. Requests are executed in order, so the next need not wait for those before.
 struct sweep {
     struct cli *c;
-    const struct walk *w;
+    const struct subtree *w;
     size_t left;    // nodes still to be put into a batch
     size_t batch;   // at most so many at once
     size_t running; // multis under way
@@ -218,14 +218,14 @@ static void on_batch(struct cli *c, void *ctx, struct reeve_result *r)
 
 static void send_batch(struct sweep *s)
 {
-    struct reeve_request *parts = mem_alloc(s->batch * sizeof(*parts));
+    struct reeve_request *parts = cli_alloc(s->batch * sizeof(*parts));
     size_t n = 0, bytes = 0;
     while (s->left > 0 && n < s->batch && bytes < BATCH_BYTES_MAX) {
         size_t i = --s->left;
         if (s->w->node[i].error == REEVE_NO_NODE) {
             continue;
         }
-        char *path = walk_path(s->w, i);
+        char *path = subtree_path(s->w, i);
         bytes += strlen(path) + 16;
         parts[n++] = (struct reeve_request){
             .op = REEVE_OP_DELETE, .path = path, .version = REEVE_ANY_VERSION};
@@ -277,8 +277,8 @@ static int delete_tree(struct cli *c, const char *path, size_t batch)
     int code = CLI_OK;
     bool again = true;
     for (int round = 0; again && round < ROUNDS_MAX; round++) {
-        struct walk w;
-        code = walk_load(c, path, WALK_NAMES, &w);
+        struct subtree w;
+        code = subtree_load(c, path, SUBTREE_NAMES, &w);
         again = false;
         if (code == CLI_OK) {
             struct sweep s = {.c = c, .w = &w, .batch = batch};
@@ -286,7 +286,7 @@ static int delete_tree(struct cli *c, const char *path, size_t batch)
             deleted += s.deleted;
             code = s.code;
         }
-        walk_fini(&w);
+        subtree_fini(&w);
     }
     if (again) {
         code = cli_refuse(c,

@@ -9,7 +9,7 @@
 
 static void add(struct completion *o, char *choice)
 {
-    o->choice = mem_grow(o->choice, (o->n + 1) * sizeof(*o->choice));
+    o->choice = cli_grow(o->choice, (o->n + 1) * sizeof(*o->choice));
     o->choice[o->n++] = choice;
 }
 
@@ -23,7 +23,7 @@ static void add_commands(struct completion *o, const char *begin)
     for (size_t i = 0; i < cli_commands_n; i++) {
         const struct cli_command *row = &cli_commands[i];
         if (row->name && !(row->flags & CLI_HIDDEN) && begins(row->name, begin)) {
-            add(o, mem_dup(row->name));
+            add(o, cli_dup(row->name));
         }
     }
 }
@@ -34,13 +34,13 @@ static void add_options(struct completion *o, const struct cli_command *row, con
     const char *p = row->options;
     while (*p) {
         size_t n = strcspn(p, " :|");
-        struct text t = {0};
-        text_add_char(&t, '-');
-        text_add_n(&t, p, n);
+        struct string t = {0};
+        string_add_char(&t, '-');
+        string_add_n(&t, p, n);
         if (n > 0 && begins(t.s, begin)) {
             add(o, t.s);
         } else {
-            text_fini(&t);
+            string_fini(&t);
         }
         p += n;
         p += strspn(p, " :|");
@@ -52,7 +52,7 @@ static void add_nodes(struct cli *c, struct completion *o, const char *begin)
 {
     const char *slash = strrchr(begin, '/');
     size_t dir_len = slash ? (size_t)(slash - begin) + 1 : 0;
-    char *dir = mem_dup_n(begin, dir_len);
+    char *dir = cli_dup_n(begin, dir_len);
     char *path = cli_path(c, dir, false);
     struct reeve_request q = {
         .op = REEVE_OP_CHILDREN, .path = path, .timeout_ms = COMPLETE_WAIT_MS};
@@ -60,8 +60,8 @@ static void add_nodes(struct cli *c, struct completion *o, const char *begin)
     if (cli_connected(c) && cli_call(c, &q, &r) == REEVE_OK) {
         for (size_t i = 0; i < r.children_n; i++) {
             if (begins(r.children[i], begin + dir_len)) {
-                struct text t = {0};
-                text_addf(&t, "%s%s", dir, r.children[i]);
+                struct string t = {0};
+                string_addf(&t, "%s%s", dir, r.children[i]);
                 add(o, t.s);
             }
         }
@@ -99,15 +99,15 @@ static void decide(struct completion *o, const struct words_tail *t, size_t len,
     if (n < strlen(t->word) || (o->n > 1 && n == strlen(t->word))) {
         return; // nothing to add
     }
-    char *all = mem_dup_n(o->choice[0], n);
+    char *all = cli_dup_n(o->choice[0], n);
     char *quoted = words_quote(all, t->quote);
-    struct text insert = {0};
+    struct string insert = {0};
     if (t->quote) {
-        text_add_char(&insert, t->quote);
+        string_add_char(&insert, t->quote);
     }
-    text_add(&insert, quoted);
+    string_add(&insert, quoted);
     if (o->n == 1 && !nodes) {
-        text_add_char(&insert, ' ');
+        string_add_char(&insert, ' ');
     }
     free(all);
     free(quoted);
@@ -118,7 +118,7 @@ static void decide(struct completion *o, const struct words_tail *t, size_t len,
 
 void complete(struct cli *c, const char *line, size_t len, struct completion *out)
 {
-    *out = (struct completion){.insert = mem_dup("")};
+    *out = (struct completion){.insert = cli_dup("")};
     struct words_tail t;
     words_tail(line, len, &t);
     const struct cli_command *row = t.first ? cli_command_find(t.first) : NULL;

@@ -144,7 +144,7 @@ bool args_parse(struct args *a, const char *known, int words_n, char **words, ch
                 size_t why_size)
 {
     *a = (struct args){.dashes = -1};
-    a->arg = mem_alloc(((size_t)words_n + 1) * sizeof(*a->arg));
+    a->arg = cli_alloc(((size_t)words_n + 1) * sizeof(*a->arg));
     for (int i = 0; i < words_n; i++) {
         const char *word = words[i];
         if (a->dashes >= 0 || word[0] != '-' || word[1] == '\0' || is_number(word)) {

@@ -12,7 +12,7 @@ struct history {
 
 struct history *history_new(void)
 {
-    return mem_alloc(sizeof(struct history));
+    return cli_alloc(sizeof(struct history));
 }
 
 void history_free(struct history **h)
@@ -30,7 +30,7 @@ void history_free(struct history **h)
 static void put(struct history *h, size_t number, const char *line)
 {
     char **at = &h->line[number % HISTORY_MAX];
-    char *copy = mem_dup(line);
+    char *copy = cli_dup(line);
     free(*at);
     *at = copy;
 }

@@ -22,7 +22,7 @@ struct line {
     EditLine *el;
     History *history;
     char *file; // NULL: the history is not kept
-    struct text prompt;
+    struct string prompt;
     size_t prompt_width; // columns
     bool editing, hidden;
     bool end;       // the input ended
@@ -67,14 +67,14 @@ void line_hide(struct line *l)
     const LineInfo *li = el_line(l->el);
     size_t at = l->prompt_width + width_of(li->buffer, (size_t)(li->cursor - li->buffer));
     size_t rows = at / columns(l);
-    struct text t = {0};
+    struct string t = {0};
     for (size_t i = 0; i < rows; i++) {
-        text_add(&t, "\033[A");
+        string_add(&t, "\033[A");
     }
-    text_add(&t, "\r\033[J");
-    fputs(text_of(&t), stdout);
+    string_add(&t, "\r\033[J");
+    fputs(string_of(&t), stdout);
     fflush(stdout);
-    text_fini(&t);
+    string_fini(&t);
     l->hidden = true;
 }
 
@@ -89,10 +89,10 @@ void line_show(struct line *l)
 }
 
 // The sequences of colours stand between two \1, so that libedit does not count them.
-static void add_color(struct text *t, const char *sequence)
+static void add_color(struct string *t, const char *sequence)
 {
     if (*sequence) {
-        text_addf(t, "\1%s\1", sequence);
+        string_addf(t, "\1%s\1", sequence);
     }
 }
 
@@ -101,7 +101,7 @@ static char *prompt(EditLine *el)
     struct line *l;
     el_get(el, EL_CLIENTDATA, &l);
     struct cli *c = l->c;
-    struct text safe_server = {0}, safe_cwd = {0}, plain = {0};
+    struct string safe_server = {0}, safe_cwd = {0}, plain = {0};
     const char *server = out_safe(&c->out, c->server, &safe_server);
     const char *cwd = out_safe(&c->out, c->cwd, &safe_cwd);
     const char *state = cli_state_name(c->zk ? c->state : REEVE_STATE_ENDED);
@@ -109,17 +109,17 @@ static char *prompt(EditLine *el)
                            : c->state == REEVE_STATE_CONNECTING || c->state == REEVE_STATE_SUSPENDED
                                ? OUT_YELLOW
                                : OUT_RED;
-    text_cut(&l->prompt, 0);
-    text_addf(&l->prompt, "[%s ", server);
+    string_cut(&l->prompt, 0);
+    string_addf(&l->prompt, "[%s ", server);
     add_color(&l->prompt, out_color(&c->out, color));
-    text_add(&l->prompt, state);
+    string_add(&l->prompt, state);
     add_color(&l->prompt, out_color_end(&c->out));
-    text_addf(&l->prompt, "] %s> ", cwd);
-    text_addf(&plain, "[%s %s] %s> ", server, state, cwd);
+    string_addf(&l->prompt, "] %s> ", cwd);
+    string_addf(&plain, "[%s %s] %s> ", server, state, cwd);
     l->prompt_width = width_of(plain.s, plain.len);
-    text_fini(&plain);
-    text_fini(&safe_server);
-    text_fini(&safe_cwd);
+    string_fini(&plain);
+    string_fini(&safe_server);
+    string_fini(&safe_cwd);
     return l->prompt.s;
 }
 
@@ -176,7 +176,7 @@ static void show_choices(struct line *l, const struct completion *o)
     }
     size_t per_row = columns(l->c->line) / (widest + 2);
     per_row = per_row ? per_row : 1;
-    struct text safe = {0};
+    struct string safe = {0};
     fputc('\n', stdout);
     for (size_t i = 0; i < o->n && i < SHOWN_MAX; i++) {
         const char *s = out_safe(&l->c->out, o->choice[i], &safe);
@@ -188,7 +188,7 @@ static void show_choices(struct line *l, const struct completion *o)
         fprintf(stdout, "\n... and %zu more\n", o->n - SHOWN_MAX);
     }
     fflush(stdout);
-    text_fini(&safe);
+    string_fini(&safe);
 }
 
 static unsigned char on_tab(EditLine *el, int ch)
@@ -198,7 +198,7 @@ static unsigned char on_tab(EditLine *el, int ch)
     el_get(el, EL_CLIENTDATA, &l);
     const LineInfo *li = el_line(el);
     size_t len = (size_t)(li->cursor - li->buffer);
-    char *before = mem_dup_n(li->buffer, len);
+    char *before = cli_dup_n(li->buffer, len);
     struct completion o;
     complete(l->c, before, len, &o);
     unsigned char code = CC_NORM;
@@ -230,7 +230,7 @@ static char *history_file(void)
 {
     const char *named = getenv("REEVE_HISTORY"), *home = getenv("HOME");
     if (named) {
-        return named[0] ? mem_dup(named) : NULL;
+        return named[0] ? cli_dup(named) : NULL;
     }
     return home && home[0] ? cli_path_join(home, ".reeve_history") : NULL;
 }
@@ -258,7 +258,7 @@ static bool is_secret(const char *text)
 
 struct line *line_new(struct cli *c)
 {
-    struct line *l = mem_alloc(sizeof(*l));
+    struct line *l = cli_alloc(sizeof(*l));
     l->c = c;
     l->el = el_init("reeve", stdin, stdout, stderr);
     l->history = history_init();
@@ -293,7 +293,7 @@ void line_free(struct line **l)
     save(*l);
     el_end((*l)->el);
     history_end((*l)->history);
-    text_fini(&(*l)->prompt);
+    string_fini(&(*l)->prompt);
     free((*l)->file);
     free(*l);
     *l = NULL;
@@ -313,7 +313,7 @@ static char *read_line(struct line *l)
         return NULL;
     }
     size_t len = strlen(s);
-    return mem_dup_n(s, len && s[len - 1] == '\n' ? len - 1 : len);
+    return cli_dup_n(s, len && s[len - 1] == '\n' ? len - 1 : len);
 }
 
 static void on_interrupt(struct line *l)

@@ -15,24 +15,24 @@ static void *have(void *p)
     return p;
 }
 
-void *mem_alloc(size_t n)
+void *cli_alloc(size_t n)
 {
     return have(calloc(1, n ? n : 1));
 }
 
-void *mem_grow(void *p, size_t n)
+void *cli_grow(void *p, size_t n)
 {
     return have(realloc(p, n ? n : 1));
 }
 
-char *mem_dup(const char *s)
+char *cli_dup(const char *s)
 {
-    return s ? mem_dup_n(s, strlen(s)) : NULL;
+    return s ? cli_dup_n(s, strlen(s)) : NULL;
 }
 
-char *mem_dup_n(const char *s, size_t n)
+char *cli_dup_n(const char *s, size_t n)
 {
-    char *to = mem_alloc(n + 1);
+    char *to = cli_alloc(n + 1);
     if (n > 0) {
         memcpy(to, s, n);
     }
@@ -40,7 +40,7 @@ char *mem_dup_n(const char *s, size_t n)
 }
 
 // Room for n more bytes and a NUL.
-static void reserve(struct text *t, size_t n)
+static void reserve(struct string *t, size_t n)
 {
     if (t->cap - t->len > n) {
         return;
@@ -49,11 +49,11 @@ static void reserve(struct text *t, size_t n)
     while (cap - t->len <= n) {
         cap *= 2;
     }
-    t->s = mem_grow(t->s, cap);
+    t->s = cli_grow(t->s, cap);
     t->cap = cap;
 }
 
-void text_add_n(struct text *t, const void *p, size_t n)
+void string_add_n(struct string *t, const void *p, size_t n)
 {
     reserve(t, n);
     if (n > 0) {
@@ -63,36 +63,36 @@ void text_add_n(struct text *t, const void *p, size_t n)
     t->s[t->len] = '\0';
 }
 
-void text_add(struct text *t, const char *s)
+void string_add(struct string *t, const char *s)
 {
-    text_add_n(t, s, strlen(s));
+    string_add_n(t, s, strlen(s));
 }
 
-void text_add_char(struct text *t, char c)
+void string_add_char(struct string *t, char c)
 {
-    text_add_n(t, &c, 1);
+    string_add_n(t, &c, 1);
 }
 
-void text_addv(struct text *t, const char *fmt, va_list ap)
+void string_addv(struct string *t, const char *fmt, va_list ap)
 {
     char *s = NULL;
     int n = vasprintf(&s, fmt, ap);
     if (n < 0) {
         have(NULL);
     }
-    text_add_n(t, s, (size_t)n);
+    string_add_n(t, s, (size_t)n);
     free(s);
 }
 
-void text_addf(struct text *t, const char *fmt, ...)
+void string_addf(struct string *t, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    text_addv(t, fmt, ap);
+    string_addv(t, fmt, ap);
     va_end(ap);
 }
 
-void text_cut(struct text *t, size_t len)
+void string_cut(struct string *t, size_t len)
 {
     if (len < t->len) {
         t->len = len;
@@ -100,13 +100,13 @@ void text_cut(struct text *t, size_t len)
     }
 }
 
-const char *text_of(const struct text *t)
+const char *string_of(const struct string *t)
 {
     return t->s ? t->s : "";
 }
 
-void text_fini(struct text *t)
+void string_fini(struct string *t)
 {
     free(t->s);
-    *t = (struct text){0};
+    *t = (struct string){0};
 }

@@ -19,7 +19,7 @@ struct notes {
 
 struct notes *notes_new(void)
 {
-    struct notes *n = mem_alloc(sizeof(*n));
+    struct notes *n = cli_alloc(sizeof(*n));
     n->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (n->fd < 0) {
         perror("reeve: eventfd");

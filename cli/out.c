@@ -75,18 +75,18 @@ static void say(struct out *o, const char *prefix, enum out_color c, const char 
 {
     end_progress(o);
     fflush(o->to);
-    struct text line = {0}, safe = {0};
-    text_addv(&line, fmt, ap);
-    const char *s = text_of(&line);
+    struct string line = {0}, safe = {0};
+    string_addv(&line, fmt, ap);
+    const char *s = string_of(&line);
     if (bytes_have_control(s, line.len) || !bytes_are_utf8(s, line.len)) {
         bytes_escape(&safe, s, line.len);
-        s = text_of(&safe);
+        s = string_of(&safe);
     }
     fprintf(o->err, "%s%s%s%s\n", o->err_color ? sequences[c] : "", prefix, s,
             o->err_color ? "\033[0m" : "");
     fflush(o->err);
-    text_fini(&line);
-    text_fini(&safe);
+    string_fini(&line);
+    string_fini(&safe);
 }
 
 void out_error(struct out *o, const char *fmt, ...)
@@ -126,15 +126,15 @@ void out_flush(struct out *o)
     fflush(o->to);
 }
 
-const char *out_safe(const struct out *o, const char *s, struct text *room)
+const char *out_safe(const struct out *o, const char *s, struct string *room)
 {
     size_t n = strlen(s);
     if (!o->terminal || (bytes_are_utf8(s, n) && !bytes_have_control(s, n))) {
         return s;
     }
-    text_cut(room, 0);
+    string_cut(room, 0);
     bytes_escape(room, s, n);
-    return text_of(room);
+    return string_of(room);
 }
 
 void out_data(struct out *o, const void *p, size_t n, enum out_encoding e)
@@ -144,9 +144,9 @@ void out_data(struct out *o, const void *p, size_t n, enum out_encoding e)
         fwrite(p ? p : "", 1, p ? n : 0, o->to);
         return;
     }
-    struct text t = {0};
+    struct string t = {0};
     if (p == NULL) {
-        text_add(&t, "null");
+        string_add(&t, "null");
     } else if (e == OUT_BASE64) {
         bytes_base64(&t, p, n);
     } else if (e == OUT_HEX) {
@@ -154,11 +154,11 @@ void out_data(struct out *o, const void *p, size_t n, enum out_encoding e)
     } else if (!bytes_are_utf8(p, n) || (o->terminal && bytes_have_control(p, n))) {
         bytes_escape(&t, p, n);
     } else {
-        text_add_n(&t, p, n);
+        string_add_n(&t, p, n);
     }
-    fwrite(text_of(&t), 1, t.len, o->to);
+    fwrite(string_of(&t), 1, t.len, o->to);
     fputc('\n', o->to);
-    text_fini(&t);
+    string_fini(&t);
 }
 
 void out_json_data(json_t *obj, const void *p, size_t n, enum out_encoding e)
@@ -171,18 +171,18 @@ void out_json_data(json_t *obj, const void *p, size_t n, enum out_encoding e)
     if (e != OUT_HEX && e != OUT_BASE64 && !bytes_are_utf8(p, n)) {
         e = OUT_BASE64;
     }
-    struct text t = {0};
+    struct string t = {0};
     if (e == OUT_BASE64) {
         bytes_base64(&t, p, n);
     } else if (e == OUT_HEX) {
         bytes_hex(&t, p, n);
     } else {
-        text_add_n(&t, p, n);
+        string_add_n(&t, p, n);
     }
     const char *name = e == OUT_BASE64 ? "base64" : e == OUT_HEX ? "hex" : "utf-8";
-    json_object_set_new(obj, "data", json_stringn(text_of(&t), t.len));
+    json_object_set_new(obj, "data", json_stringn(string_of(&t), t.len));
     json_object_set_new(obj, "encoding", json_string(name));
-    text_fini(&t);
+    string_fini(&t);
 }
 
 char *out_date(int64_t ms, char *text, size_t n)
@@ -231,10 +231,10 @@ json_t *out_json_string(const char *s)
 {
     json_t *v = json_string(s);
     if (v == NULL) {
-        struct text t = {0};
+        struct string t = {0};
         bytes_escape(&t, s, strlen(s));
-        v = json_string(text_of(&t));
-        text_fini(&t);
+        v = json_string(string_of(&t));
+        string_fini(&t);
     }
     return v;
 }

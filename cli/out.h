@@ -47,7 +47,7 @@ const char *out_color(const struct out *o, enum out_color c);
 const char *out_color_end(const struct out *o);
 // s as it may be printed: on a terminal control characters and what is not UTF-8 are escaped.
 // Valid until the text is changed; s itself where nothing is to be changed.
-const char *out_safe(const struct out *o, const char *s, struct text *room);
+const char *out_safe(const struct out *o, const char *s, struct string *room);
 
 // Data and a newline: as text (escaped where it is not UTF-8; "null" for NULL), as base64, as a
 // hexadecimal dump; RAW: the bytes and nothing else.

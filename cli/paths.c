@@ -8,27 +8,27 @@
 
 char *cli_path_join(const char *parent, const char *name)
 {
-    struct text t = {0};
-    text_addf(&t, "%s%s%s", parent, strcmp(parent, "/") == 0 ? "" : "/", name);
+    struct string t = {0};
+    string_addf(&t, "%s%s%s", parent, strcmp(parent, "/") == 0 ? "" : "/", name);
     return t.s;
 }
 
 // Adds one component of n bytes to an absolute path without a last slash ("" is the root).
-static void step(struct text *t, const char *name, size_t n)
+static void step(struct string *t, const char *name, size_t n)
 {
     if (n == 0 || (n == 1 && name[0] == '.')) {
         return;
     }
     if (n == 2 && name[0] == '.' && name[1] == '.') {
         const char *slash = t->len ? strrchr(t->s, '/') : NULL;
-        text_cut(t, slash ? (size_t)(slash - t->s) : 0);
+        string_cut(t, slash ? (size_t)(slash - t->s) : 0);
         return;
     }
-    text_add_char(t, '/');
-    text_add_n(t, name, n);
+    string_add_char(t, '/');
+    string_add_n(t, name, n);
 }
 
-static void steps(struct text *t, const char *path)
+static void steps(struct string *t, const char *path)
 {
     while (*path) {
         size_t n = strcspn(path, "/");
@@ -40,15 +40,15 @@ static void steps(struct text *t, const char *path)
 
 char *cli_path(const struct cli *c, const char *arg, bool last_slash)
 {
-    struct text t = {0};
-    text_add_n(&t, "", 0);
+    struct string t = {0};
+    string_add_n(&t, "", 0);
     if (arg[0] != '/') {
         steps(&t, c->cwd);
     }
     steps(&t, arg);
     size_t n = strlen(arg);
     if (t.len == 0 || (last_slash && n > 0 && arg[n - 1] == '/')) {
-        text_add_char(&t, '/');
+        string_add_char(&t, '/');
     }
     return t.s;
 }
@@ -75,7 +75,7 @@ bool cli_parse_acl(struct cli *c, const char *s, struct reeve_acl **list, size_t
         cap += *p == ',';
     }
     // The entries, and behind them the text that they point into.
-    *list = mem_alloc(cap * sizeof(**list) + len + 1);
+    *list = cli_alloc(cap * sizeof(**list) + len + 1);
     *n = 0;
     char *text = (char *)(*list + cap), *next = text;
     memcpy(text, s, len + 1);

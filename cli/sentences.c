@@ -55,25 +55,25 @@ static const char *apache_sentence(enum reeve_error e)
     }
 }
 
-void cli_cause(struct text *t, const struct reeve_result *r)
+void cli_cause(struct string *t, const struct reeve_result *r)
 {
     const char *words = apache_words(r->error), *sentence = apache_sentence(r->error);
     const char *path = r->path ? r->path : "";
     if (sentence) {
-        text_add(t, sentence);
+        string_add(t, sentence);
     } else if (words) {
-        text_addf(t, "%s: %s", words, path);
+        string_addf(t, "%s: %s", words, path);
     } else if (*path) {
-        text_addf(t, "%s: %s", path, reeve_error_text(r->error));
+        string_addf(t, "%s: %s", path, reeve_error_text(r->error));
     } else {
-        text_add(t, reeve_error_text(r->error));
+        string_add(t, reeve_error_text(r->error));
     }
-    text_addf(t, " (%s)", reeve_error_name(r->error));
+    string_addf(t, " (%s)", reeve_error_name(r->error));
     if (r->why && r->why[0]) {
-        text_addf(t, ": %s", r->why);
+        string_addf(t, ": %s", r->why);
     }
     if (r->maybe_done) {
-        text_add(t, "; the server may have executed it");
+        string_add(t, "; the server may have executed it");
     }
 }
 
@@ -82,10 +82,10 @@ int cli_fail(struct cli *c, const struct reeve_result *r)
     if (r->error == REEVE_CANCELLED) {
         return CLI_INTERRUPTED;
     }
-    struct text t = {0};
+    struct string t = {0};
     cli_cause(&t, r);
-    out_error(&c->out, "%s: %s", c->command, text_of(&t));
-    text_fini(&t);
+    out_error(&c->out, "%s: %s", c->command, string_of(&t));
+    string_fini(&t);
     switch ((int)r->error) {
     case REEVE_OK:
         return CLI_OK;
@@ -103,37 +103,37 @@ int cli_fail(struct cli *c, const struct reeve_result *r)
 
 int cli_refuse(struct cli *c, const char *fmt, ...)
 {
-    struct text t = {0};
+    struct string t = {0};
     va_list ap;
     va_start(ap, fmt);
-    text_addv(&t, fmt, ap);
+    string_addv(&t, fmt, ap);
     va_end(ap);
-    out_error(&c->out, "%s: %s", c->command, text_of(&t));
-    text_fini(&t);
+    out_error(&c->out, "%s: %s", c->command, string_of(&t));
+    string_fini(&t);
     return CLI_NO;
 }
 
 int cli_usage(struct cli *c, const char *fmt, ...)
 {
-    struct text t = {0};
+    struct string t = {0};
     va_list ap;
     va_start(ap, fmt);
-    text_addv(&t, fmt, ap);
+    string_addv(&t, fmt, ap);
     va_end(ap);
     const struct cli_command *row = cli_command_find(c->command);
-    out_error(&c->out, "%s: %s; usage: %s%s%s", c->command, text_of(&t), c->command,
+    out_error(&c->out, "%s: %s; usage: %s%s%s", c->command, string_of(&t), c->command,
               row && row->synopsis[0] ? " " : "", row ? row->synopsis : "");
-    text_fini(&t);
+    string_fini(&t);
     return CLI_USAGE;
 }
 
 void cli_say(struct cli *c, const char *fmt, ...)
 {
-    struct text t = {0};
+    struct string t = {0};
     va_list ap;
     va_start(ap, fmt);
-    text_addv(&t, fmt, ap);
+    string_addv(&t, fmt, ap);
     va_end(ap);
-    out_note(&c->out, "%s", text_of(&t));
-    text_fini(&t);
+    out_note(&c->out, "%s", string_of(&t));
+    string_fini(&t);
 }

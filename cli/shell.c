@@ -155,7 +155,7 @@ int cli_run_line(struct cli *c, const char *line)
 
 struct input {
     int fd;
-    struct text buf;
+    struct string buf;
     size_t start; // of the next line in buf
     bool ended;
 };
@@ -178,7 +178,7 @@ static char *next_line(struct cli *c, struct input *in)
         }
         if (in->start > 0) {
             memmove(in->buf.s, from, in->buf.len - in->start);
-            text_cut(&in->buf, in->buf.len - in->start);
+            string_cut(&in->buf, in->buf.len - in->start);
             in->start = 0;
         }
         if (in->buf.len > LINE_MAX_BYTES) {
@@ -191,7 +191,7 @@ static char *next_line(struct cli *c, struct input *in)
             char part[65536];
             ssize_t n = read(in->fd, part, sizeof(part));
             if (n > 0) {
-                text_add_n(&in->buf, part, (size_t)n);
+                string_add_n(&in->buf, part, (size_t)n);
             }
             in->ended = n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
         }
@@ -212,7 +212,7 @@ int cli_run_file(struct cli *c, int fd)
             break;
         }
     }
-    text_fini(&in.buf);
+    string_fini(&in.buf);
     if (c->interrupted) {
         return CLI_INTERRUPTED;
     }

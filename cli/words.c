@@ -17,12 +17,12 @@ static bool is_escaped(char next)
 }
 
 // Takes one word from *p (which is no space) to t. Returns the quote left open at the end, or 0.
-static char take(const char **p, const char *end, struct text *t)
+static char take(const char **p, const char *end, struct string *t)
 {
     char quote = 0;
     bool may_quote = true;
     const char *at = *p;
-    text_add_n(t, "", 0);
+    string_add_n(t, "", 0);
     while (at < end && (quote || !is_space(*at))) {
         char c = *at;
         bool was_quote = false;
@@ -34,9 +34,9 @@ static char take(const char **p, const char *end, struct text *t)
             was_quote = true;
         } else if (c == '\\' && quote != '\'' && at + 1 < end && is_escaped(at[1])) {
             at++;
-            text_add_char(t, *at);
+            string_add_char(t, *at);
         } else {
-            text_add_char(t, c);
+            string_add_char(t, c);
         }
         may_quote = was_quote;
         at++;
@@ -55,7 +55,7 @@ static const char *skip_space(const char *p, const char *end)
 
 static void add(struct words *w, char *word)
 {
-    w->word = mem_grow(w->word, ((size_t)w->n + 2) * sizeof(*w->word));
+    w->word = cli_grow(w->word, ((size_t)w->n + 2) * sizeof(*w->word));
     w->word[w->n++] = word;
     w->word[w->n] = NULL;
 }
@@ -69,7 +69,7 @@ enum words_error words_split(const char *line, struct words *w)
         p = end;
     }
     while (p < end) {
-        struct text t = {0};
+        struct string t = {0};
         char quote = take(&p, end, &t);
         add(w, t.s);
         if (quote) {
@@ -95,7 +95,7 @@ void words_tail(const char *line, size_t len, struct words_tail *t)
     *t = (struct words_tail){0};
     const char *end = line + len, *p = skip_space(line, end);
     for (;;) {
-        struct text word = {0};
+        struct string word = {0};
         t->start = (size_t)(p - line);
         t->quote = take(&p, end, &word);
         if (p == end) {
@@ -105,7 +105,7 @@ void words_tail(const char *line, size_t len, struct words_tail *t)
         if (t->index++ == 0) {
             t->first = word.s;
         } else {
-            text_fini(&word);
+            string_fini(&word);
         }
         p = skip_space(p, end);
     }
@@ -120,10 +120,10 @@ void words_tail_fini(struct words_tail *t)
 
 char *words_quote(const char *word, char quote)
 {
-    struct text t = {0};
-    text_add_n(&t, "", 0);
+    struct string t = {0};
+    string_add_n(&t, "", 0);
     if (*word == '\0' && !quote) {
-        text_add(&t, "\"\"");
+        string_add(&t, "\"\"");
     }
     for (const char *p = word; *p; p++) {
         bool special = false;
@@ -134,9 +134,9 @@ char *words_quote(const char *word, char quote)
                 is_space(*p) || *p == '\\' || (p == word && (*p == '"' || *p == '\'' || *p == '#'));
         }
         if (special) {
-            text_add_char(&t, '\\');
+            string_add_char(&t, '\\');
         }
-        text_add_char(&t, *p);
+        string_add_char(&t, *p);
     }
     return t.s;
 }

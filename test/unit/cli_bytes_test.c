@@ -53,10 +53,10 @@ static void what_is_utf8(void **state)
 
 static void expect_escaped(const char *bytes, size_t n, const char *text)
 {
-    struct text t = {0};
+    struct string t = {0};
     bytes_escape(&t, bytes, n);
-    assert_string_equal(text_of(&t), text);
-    text_fini(&t);
+    assert_string_equal(string_of(&t), text);
+    string_fini(&t);
 }
 
 static void escapes(void **state)
@@ -84,22 +84,22 @@ static void base64(void **state)
                                            {"fooba", "Zm9vYmE="},
                                            {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-        struct text to = {0}, from = {0};
+        struct string to = {0}, from = {0};
         bytes_base64(&to, pairs[i][0], strlen(pairs[i][0]));
-        assert_string_equal(text_of(&to), pairs[i][1]);
+        assert_string_equal(string_of(&to), pairs[i][1]);
         assert_true(bytes_from_base64(&from, pairs[i][1]));
-        assert_string_equal(text_of(&from), pairs[i][0]);
-        text_fini(&to);
-        text_fini(&from);
+        assert_string_equal(string_of(&from), pairs[i][0]);
+        string_fini(&to);
+        string_fini(&from);
     }
     static const char *const bad[] = {
         "Z", "Zg=", "Zg===", "=", "==", "Z===", "Zm9v=", "Zm9 v", "Zm9\n", "Zm9-", "Zg==Zg=="};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct text t = {0};
-        text_add(&t, "before");
+        struct string t = {0};
+        string_add(&t, "before");
         assert_false(bytes_from_base64(&t, bad[i]));
-        assert_string_equal(text_of(&t), "before");
-        text_fini(&t);
+        assert_string_equal(string_of(&t), "before");
+        string_fini(&t);
     }
 }
 
@@ -113,13 +113,13 @@ static void base64_there_and_back(void **state)
         for (size_t i = 0; i < n; i++) {
             bytes[i] = (unsigned char)rng_below(&rng, 256);
         }
-        struct text to = {0}, from = {0};
+        struct string to = {0}, from = {0};
         bytes_base64(&to, bytes, n);
-        assert_true(bytes_from_base64(&from, text_of(&to)));
+        assert_true(bytes_from_base64(&from, string_of(&to)));
         assert_int_equal(from.len, n);
-        assert_memory_equal(text_of(&from), bytes, n);
-        text_fini(&to);
-        text_fini(&from);
+        assert_memory_equal(string_of(&from), bytes, n);
+        string_fini(&to);
+        string_fini(&from);
     }
 }
 
@@ -127,40 +127,40 @@ static void base64_there_and_back(void **state)
 static void dump(void **state)
 {
     (void)state;
-    struct text t = {0};
+    struct string t = {0};
     bytes_hexdump(&t, "hello\0world, twenty", 19);
     assert_string_equal(
-        text_of(&t),
+        string_of(&t),
         "         +-------------------------------------------------+\n"
         "         |  0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f |\n"
         "+--------+-------------------------------------------------+----------------+\n"
         "|00000000| 68 65 6c 6c 6f 00 77 6f 72 6c 64 2c 20 74 77 65 |hello.world, twe|\n"
         "|00000010| 6e 74 79                                        |nty             |\n"
         "+--------+-------------------------------------------------+----------------+");
-    text_cut(&t, 0);
+    string_cut(&t, 0);
     bytes_hexdump(&t, "", 0);
     assert_int_equal(t.len, 0);
     bytes_hex(&t, "\0\xff", 2);
-    assert_string_equal(text_of(&t), "00ff");
-    text_fini(&t);
+    assert_string_equal(string_of(&t), "00ff");
+    string_fini(&t);
 }
 
 static void text_grows(void **state)
 {
     (void)state;
-    struct text t = {0};
-    assert_string_equal(text_of(&t), "");
+    struct string t = {0};
+    assert_string_equal(string_of(&t), "");
     for (int i = 0; i < 1000; i++) {
-        text_addf(&t, "%d,", i % 10);
-        text_add_char(&t, ' ');
+        string_addf(&t, "%d,", i % 10);
+        string_add_char(&t, ' ');
     }
     assert_int_equal(t.len, 3000);
     assert_memory_equal(t.s + 2997, "9, ", 4);
-    text_cut(&t, 5);
+    string_cut(&t, 5);
     assert_string_equal(t.s, "0, 1,");
-    text_cut(&t, 50);
+    string_cut(&t, 50);
     assert_int_equal(t.len, 5);
-    text_fini(&t);
+    string_fini(&t);
 }
 
 int main(void)

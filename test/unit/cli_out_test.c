@@ -158,12 +158,12 @@ static void names_of_strangers(void **state)
     (void)state;
     struct pages p;
     begin(&p, false);
-    struct text room = {0};
+    struct string room = {0};
     assert_string_equal(out_safe(&p.out, "\033]0;x\a", &room), "\033]0;x\a");
     p.out.terminal = true;
     assert_string_equal(out_safe(&p.out, "\033]0;x\a", &room), "\\x1b]0;x\\x07");
     assert_string_equal(out_safe(&p.out, "caf\xc3\xa9", &room), "caf\xc3\xa9");
-    text_fini(&room);
+    string_fini(&room);
     out_error(&p.out, "get: %s", "\033[2J");
     out_note(&p.out, "a note");
     end(&p);

@@ -6,16 +6,16 @@
 
 #include "cli/cli.h"
 
-enum walk_what {
-    WALK_NAMES = 0,
-    WALK_DATA = 1,  // data and stat of the node at the moment it was read
-    WALK_WATCH = 2, // sets one-shot watches for children, and for the root's data
+enum subtree_what {
+    SUBTREE_NAMES = 0,
+    SUBTREE_DATA = 1,  // data and stat of the node at the moment it was read
+    SUBTREE_WATCH = 2, // sets one-shot watches for children, and for the root's data
 };
 
-enum { WALK_NODES_MAX = 20000000 }; // beyond that a listing is refused
+enum { SUBTREE_NODES_MAX = 20000000 }; // beyond that a listing is refused
 
 struct asked;
-struct walk_node {
+struct subtree_node {
     size_t parent;          // of the root: 0
     size_t first, n;        // its children, in order of their names
     char *name;             // of the root: the path
@@ -27,9 +27,9 @@ struct walk_node {
 };
 
 // Nodes in order of their depth; [0] is the root, children stand behind their parents.
-struct walk {
+struct subtree {
     struct cli *c;
-    struct walk_node *node;
+    struct subtree_node *node;
     size_t n, cap;
     unsigned what;
     size_t asked, answered; // of the nodes, from the first on
@@ -41,18 +41,18 @@ struct walk {
 };
 
 // CLI_OK, or it said why not: there is no such root, no connection, Ctrl-C. Nodes that may not be
-// read are no failure: see `refused`. Give w to walk_fini() in any case.
-int walk_load(struct cli *c, const char *root, unsigned what, struct walk *w);
-void walk_fini(struct walk *w);
+// read are no failure: see `refused`. Give w to subtree_fini() in any case.
+int subtree_load(struct cli *c, const char *root, unsigned what, struct subtree *w);
+void subtree_fini(struct subtree *w);
 
 // The whole path of a node. To be freed.
-char *walk_path(const struct walk *w, size_t i);
+char *subtree_path(const struct subtree *w, size_t i);
 
 // Goes depth first. Each call gives the next node, its parent before it and the smaller name first.
-// {0} begins with the root. False: that was all. To be given to walk_order_fini().
-struct walk_order {
+// {0} begins with the root. False: that was all. To be given to subtree_order_fini().
+struct subtree_order {
     size_t *stack, n, cap;
     bool begun;
 };
-bool walk_next(const struct walk *w, struct walk_order *o, size_t *i);
-void walk_order_fini(struct walk_order *o);
+bool subtree_next(const struct subtree *w, struct subtree_order *o, size_t *i);
+void subtree_order_fini(struct subtree_order *o);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/walk.h"
+#include "cli/subtree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +7,9 @@
 enum { AT_A_TIME = 64 };
 
 // What a request under way is about. Nodes move when the array grows: an index. All of them belong
-// to walk_load(), because requests may be forgotten.
+// to subtree_load(), because requests may be forgotten.
 struct asked {
-    struct walk *w;
+    struct subtree *w;
     struct asked *next_free;
     size_t i;
 };
@@ -20,7 +20,7 @@ static void give_back(struct asked *a)
     a->w->free_slots = a;
 }
 
-char *walk_path(const struct walk *w, size_t i)
+char *subtree_path(const struct subtree *w, size_t i)
 {
     size_t len = 0;
     for (size_t at = i; at != 0; at = w->node[at].parent) {
@@ -28,7 +28,7 @@ char *walk_path(const struct walk *w, size_t i)
     }
     const char *root = w->node[0].name;
     size_t root_len = i != 0 && strcmp(root, "/") == 0 ? 0 : strlen(root);
-    char *path = mem_alloc(root_len + len + 1);
+    char *path = cli_alloc(root_len + len + 1);
     memcpy(path, root, root_len);
     char *end = path + root_len + len;
     for (size_t at = i; at != 0; at = w->node[at].parent) {
@@ -40,14 +40,14 @@ char *walk_path(const struct walk *w, size_t i)
     return path;
 }
 
-static struct walk_node *add_node(struct walk *w, size_t parent, const char *name)
+static struct subtree_node *add_node(struct subtree *w, size_t parent, const char *name)
 {
     if (w->n == w->cap) {
         w->cap = w->cap ? w->cap * 2 : 64;
-        w->node = mem_grow(w->node, w->cap * sizeof(*w->node));
+        w->node = cli_grow(w->node, w->cap * sizeof(*w->node));
     }
-    struct walk_node *node = &w->node[w->n++];
-    *node = (struct walk_node){.parent = parent, .name = mem_dup(name)};
+    struct subtree_node *node = &w->node[w->n++];
+    *node = (struct subtree_node){.parent = parent, .name = cli_dup(name)};
     return node;
 }
 
@@ -56,9 +56,9 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void add_children(struct walk *w, size_t i, const struct reeve_result *r)
+static void add_children(struct subtree *w, size_t i, const struct reeve_result *r)
 {
-    const char **names = mem_alloc((r->children_n + 1) * sizeof(*names));
+    const char **names = cli_alloc((r->children_n + 1) * sizeof(*names));
     for (size_t k = 0; k < r->children_n; k++) {
         names[k] = r->children[k];
     }
@@ -78,7 +78,7 @@ static bool is_fatal(size_t i, enum reeve_error e)
     return e != REEVE_OK && (i == 0 || (e != REEVE_NO_NODE && e != REEVE_NO_AUTH));
 }
 
-static bool note_error(struct walk *w, size_t i, const struct reeve_result *r)
+static bool note_error(struct subtree *w, size_t i, const struct reeve_result *r)
 {
     if (r->error == REEVE_OK) {
         return false;
@@ -90,7 +90,7 @@ static bool note_error(struct walk *w, size_t i, const struct reeve_result *r)
         }
         return true;
     }
-    struct walk_node *node = &w->node[i];
+    struct subtree_node *node = &w->node[i];
     if (node->error == REEVE_OK || r->error == REEVE_NO_NODE) {
         w->refused += r->error == REEVE_NO_AUTH;
         w->refused -= node->error == REEVE_NO_AUTH;
@@ -103,7 +103,7 @@ static void on_children(struct cli *c, void *ctx, struct reeve_result *r)
 {
     (void)c;
     struct asked *a = ctx;
-    struct walk *w = a->w;
+    struct subtree *w = a->w;
     size_t i = a->i;
     give_back(a);
     w->reads--;
@@ -115,10 +115,10 @@ static void on_children(struct cli *c, void *ctx, struct reeve_result *r)
         w->node[i].has_stat = true;
         w->node[i].stat = r->stat;
     }
-    if (w->n + r->children_n > WALK_NODES_MAX) {
+    if (w->n + r->children_n > SUBTREE_NODES_MAX) {
         if (!w->failed) {
             w->failed = true;
-            w->code = cli_refuse(w->c, "there are more than %d nodes", WALK_NODES_MAX);
+            w->code = cli_refuse(w->c, "there are more than %d nodes", SUBTREE_NODES_MAX);
         }
         return;
     }
@@ -129,26 +129,26 @@ static void on_data(struct cli *c, void *ctx, struct reeve_result *r)
 {
     (void)c;
     struct asked *a = ctx;
-    struct walk *w = a->w;
-    struct walk_node *node = &w->node[a->i];
+    struct subtree *w = a->w;
+    struct subtree_node *node = &w->node[a->i];
     w->reads--;
     if (!note_error(w, a->i, r)) {
         node->has_stat = node->has_data = true;
         node->stat = r->stat;
         node->data_len = r->data_len;
-        node->data = r->data ? mem_dup_n(r->data, r->data_len) : NULL;
+        node->data = r->data ? cli_dup_n(r->data, r->data_len) : NULL;
     }
     give_back(a);
 }
 
-static bool ask(struct walk *w, size_t i, enum reeve_op op, cli_done_fn *fn)
+static bool ask(struct subtree *w, size_t i, enum reeve_op op, cli_done_fn *fn)
 {
     struct asked *a = w->free_slots;
     w->free_slots = a->next_free;
     a->i = i;
-    char *path = walk_path(w, i);
+    char *path = subtree_path(w, i);
     struct reeve_request q = {.op = op, .path = path};
-    if (w->what & WALK_WATCH && (op == REEVE_OP_CHILDREN || i == 0)) {
+    if (w->what & SUBTREE_WATCH && (op == REEVE_OP_CHILDREN || i == 0)) {
         q.watch = cli_watch(w->c);
     }
     enum reeve_error e = cli_submit(w->c, &q, fn, a);
@@ -166,20 +166,20 @@ static bool ask(struct walk *w, size_t i, enum reeve_op op, cli_done_fn *fn)
     return e == REEVE_OK;
 }
 
-static void ask_next(struct walk *w)
+static void ask_next(struct subtree *w)
 {
     size_t i = w->asked++;
     if (!ask(w, i, REEVE_OP_CHILDREN, on_children)) {
         return;
     }
-    if (w->what & WALK_DATA || (w->what & WALK_WATCH && i == 0)) {
+    if (w->what & SUBTREE_DATA || (w->what & SUBTREE_WATCH && i == 0)) {
         ask(w, i, REEVE_OP_GET, on_data);
     }
 }
 
-int walk_load(struct cli *c, const char *root, unsigned what, struct walk *w)
+int subtree_load(struct cli *c, const char *root, unsigned what, struct subtree *w)
 {
-    *w = (struct walk){.c = c, .what = what};
+    *w = (struct subtree){.c = c, .what = what};
     struct asked slots[AT_A_TIME + 2]; // a node may need two
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
         slots[i].w = w;
@@ -208,26 +208,26 @@ int walk_load(struct cli *c, const char *root, unsigned what, struct walk *w)
     return c->interrupted ? CLI_INTERRUPTED : w->code;
 }
 
-void walk_fini(struct walk *w)
+void subtree_fini(struct subtree *w)
 {
     for (size_t i = 0; i < w->n; i++) {
         free(w->node[i].name);
         free(w->node[i].data);
     }
     free(w->node);
-    *w = (struct walk){0};
+    *w = (struct subtree){0};
 }
 
-static void push(struct walk_order *o, size_t i)
+static void push(struct subtree_order *o, size_t i)
 {
     if (o->n == o->cap) {
         o->cap = o->cap ? o->cap * 2 : 64;
-        o->stack = mem_grow(o->stack, o->cap * sizeof(*o->stack));
+        o->stack = cli_grow(o->stack, o->cap * sizeof(*o->stack));
     }
     o->stack[o->n++] = i;
 }
 
-bool walk_next(const struct walk *w, struct walk_order *o, size_t *i)
+bool subtree_next(const struct subtree *w, struct subtree_order *o, size_t *i)
 {
     if (!o->begun) {
         o->begun = true;
@@ -235,7 +235,7 @@ bool walk_next(const struct walk *w, struct walk_order *o, size_t *i)
     }
     while (o->n > 0) {
         *i = o->stack[--o->n];
-        const struct walk_node *node = &w->node[*i];
+        const struct subtree_node *node = &w->node[*i];
         if (node->error == REEVE_NO_NODE) {
             continue;
         }
@@ -247,8 +247,8 @@ bool walk_next(const struct walk *w, struct walk_order *o, size_t *i)
     return false;
 }
 
-void walk_order_fini(struct walk_order *o)
+void subtree_order_fini(struct subtree_order *o)
 {
     free(o->stack);
-    *o = (struct walk_order){0};
+    *o = (struct subtree_order){0};
 }
