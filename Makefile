@@ -4,9 +4,10 @@
 #
 # Sources are found, not listed: every src/<layer>/*.c becomes part of that layer's archive, and a
 # program is a folder with a main.c (daemon/ cli/ bench/ sim/) linked with the archives of all
-# layers. What is missing or empty is no error. Three flavours, each in its own folder:
+# layers. What is missing or empty is no error. Four flavours, each in its own folder:
 #
 #   $(BUILD)/rel   what is shipped           -O2
+#   $(BUILD)/pic   the client library        -O2, only the public functions are visible
 #   $(BUILD)/san   what the tests run        AddressSanitizer and UBSan
 #   $(BUILD)/fuzz  what the fuzzers run      clang, libFuzzer and the sanitizers
 #
@@ -14,6 +15,8 @@
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+MANDIR  ?= $(PREFIX)/share/man
 DESTDIR ?=
 CLANG   ?= clang
 WERROR  ?= -Werror
@@ -21,20 +24,25 @@ PORT    ?= 2181
 DATA    ?= ./data
 V       ?= 0
 PYTHON  := /usr/bin/python3
+OBJCOPY ?= objcopy
 Q       := $(if $(filter 1,$(V)),,@)
 say      = $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n' $(1) $(2))
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PRECIOUS: $(BUILD)/rel/obj/%.o $(BUILD)/san/obj/%.o $(BUILD)/fuzz/obj/%.o
+.PRECIOUS: $(BUILD)/rel/obj/%.o $(BUILD)/pic/obj/%.o $(BUILD)/san/obj/%.o $(BUILD)/fuzz/obj/%.o
 .SUFFIXES:
 
 # ---- what is there ------------------------------------------------------------------------------
 
 # Highest layer first: the linker takes archives in this order.
-LAYERS := src/node src/serve src/disk src/zab src/fle src/tree src/client src/os src/wire src/base
+LAYERS := recipes src/node src/serve src/disk src/zab src/fle src/tree src/client src/os src/wire \
+          src/base
 # Folders of programs. Their files except main.c are archives too, so that tests can link them.
-PROGDIRS := daemon cli bench sim recipes
+PROGDIRS := daemon cli bench sim
+# What the client library is made of: all of these, and of those only what they use.
+LIB_ALL  := recipes src/client
+LIB_USED := src/wire src/base
 # What the test programs share.
 SUPPORT := test/support
 
@@ -52,6 +60,11 @@ test_bins = $(patsubst %.c,$(BUILD)/san/%,$(wildcard test/$(1)/*_test.c))
 
 FUZZ_BINS := $(patsubst fuzz/%.c,$(BUILD)/fuzz/bin/%,$(wildcard fuzz/*.c))
 TEST_BINS := $(foreach r,unit golden trace,$(call test_bins,$(r)))
+EXAMPLES  := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+
+VERSION := $(shell sed -n '/REEVE_VERSION/s/.*"\(.*\)"/\1/p' include/reeve/reeve.h)
+SONAME  := libreeve.so.0
+LIBS_OF_REEVE := $(BUILD)/libreeve.a $(BUILD)/libreeve.so
 
 # ---- flags --------------------------------------------------------------------------------------
 
@@ -59,7 +72,7 @@ COMMA    := ,
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(WERROR)
 CPPFLAGS += -Isrc -Iinclude -I. -MMD -MP
 STD      := -std=gnu11 -pthread
-LIBS     := -Wl,--as-needed -luv -lcrypto -ldeflate -lz -lsnappy -lpthread
+LIBS     := -Wl,--as-needed -luv -lcrypto -ldeflate -lz -lsnappy -ledit -ljansson -lpthread
 # snappy is C++ and would bring 1.3 MB of its runtime into every process: linked in where the static
 # archives are there, a tenth of that.
 STDCXX   := $(shell $(CC) -print-file-name=libstdc++.a)
@@ -70,6 +83,8 @@ HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 
 CFLAGS_rel   = -O2 -g -fno-omit-frame-pointer $(HARDEN) $(CFLAGS)
 LDFLAGS_rel  = -Wl,-z,relro,-z,now $(LDFLAGS)
+CFLAGS_pic   = $(CFLAGS_rel) -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections
+LDFLAGS_pic  = $(LDFLAGS_rel) -Wl,-z,defs
 # gcc guesses wrongly about these two once the sanitizers have rewritten the code.
 CFLAGS_san   = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
                -fno-sanitize-recover=all -Wno-error=maybe-uninitialized \
@@ -80,6 +95,7 @@ CFLAGS_fuzz  = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,
 LDFLAGS_fuzz = -fsanitize=fuzzer,address,undefined $(LDFLAGS)
 
 cc_rel  = $(CC)
+cc_pic  = $(CC)
 cc_san  = $(CC)
 cc_fuzz = $(CLANG)
 
@@ -92,7 +108,7 @@ $(BUILD)/$(1)/obj/%.o: %.c Makefile | $(BUILD)/.deps
 	$(Q)mkdir -p $$(@D)
 	$(Q)$$(cc_$(1)) $(STD) $(WARN) $$(CPPFLAGS) $$(CFLAGS_$(1)) -c $$< -o $$@
 endef
-$(foreach f,rel san fuzz,$(eval $(call flavour_rules,$(f))))
+$(foreach f,rel pic san fuzz,$(eval $(call flavour_rules,$(f))))
 
 # $(1): flavour, $(2): folder. The folder itself is a prerequisite: its time changes when a file
 # comes or goes, and then the archive is made again. It is written with a dot, because bench and
@@ -106,6 +122,7 @@ $(call archive,$(1),$(2)): $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$(call sources,$
 endef
 $(foreach f,rel san fuzz,$(foreach d,$(LAYERS) $(PROGDIRS) $(SUPPORT),\
     $(eval $(call archive_rules,$(f),$(d)))))
+$(foreach d,$(LIB_ALL) $(LIB_USED),$(eval $(call archive_rules,pic,$(d))))
 
 # $(1): flavour, $(2): folder, $(3): the program's path.
 define program_rules
@@ -116,6 +133,35 @@ $(3): $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$(wildcard $(2)/*.c)) $(call archives
 endef
 $(foreach d,daemon cli bench sim,$(eval $(call program_rules,rel,$(d),$(BUILD)/$(prog_$(d)))))
 $(foreach d,daemon cli bench sim,$(eval $(call program_rules,san,$(d),$(BUILD)/san/$(prog_$(d)))))
+
+# The client library. Both kinds are one object in which only the public functions are left: what a
+# program calls its own functions, or which other library it links, does not matter then. What no
+# public function needs is left out, and with it every library but the C library (ld leaves the names
+# of what it has left out; objcopy fails should one be needed).
+LIB_OBJS := $(foreach d,$(LIB_ALL),$(patsubst %.c,$(BUILD)/pic/obj/%.o,$(call sources,$(d))))
+
+$(BUILD)/pic/reeve.o: $(LIB_OBJS) $(call archives,pic,$(LIB_ALL) $(LIB_USED))
+	$(Q)$(LD) -r --gc-sections --gc-keep-exported $(LIB_OBJS) $(call archives,pic,$(LIB_USED)) -o $@
+	$(Q)$(OBJCOPY) --localize-hidden --wildcard --strip-symbol='libdeflate_*' $@
+
+$(BUILD)/libreeve.a: $(BUILD)/pic/reeve.o
+	$(call say,LINK,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $<
+
+$(BUILD)/$(SONAME): $(BUILD)/pic/reeve.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(LDFLAGS_pic) $< -lpthread -o $@
+
+$(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
+
+# The examples see what a user sees: the public headers and the library.
+$(BUILD)/examples/%: examples/%.c $(BUILD)/libreeve.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) -Iinclude -MMD -MP $(CFLAGS_rel) $(LDFLAGS_rel) $< \
+	    $(BUILD)/libreeve.a -o $@
 
 ALL_SAN  := $(call archives,san,$(SUPPORT) $(PROGDIRS) $(LAYERS))
 ALL_FUZZ := $(call archives,fuzz,$(SUPPORT) $(PROGDIRS) $(LAYERS))
@@ -137,14 +183,19 @@ $(BUILD)/.deps: tools/setup.sh
 	$(Q)tools/setup.sh --check build
 	$(Q)mkdir -p $(@D) && touch $@
 
--include $(shell find $(BUILD)/rel $(BUILD)/san $(BUILD)/fuzz -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/rel $(BUILD)/pic $(BUILD)/san $(BUILD)/fuzz $(BUILD)/examples \
+                      -name '*.d' 2>/dev/null)
 
 # ---- targets ------------------------------------------------------------------------------------
 
-.PHONY: all run run-ensemble test gates unit golden trace fuzz-replay sim-seeds e2e bench sim fuzz \
+.PHONY: all lib examples run run-ensemble test gates unit golden trace fuzz-replay sim-seeds e2e bench sim fuzz \
         e2e-long tidy format install uninstall clean help san test-bins fuzz-bins pure-archives
 
-all: $(call programs,) ## build everything that is shipped (build/reeved and its company)
+all: $(call programs,) lib ## build everything that is shipped (build/reeved and its company)
+
+lib: $(LIBS_OF_REEVE) ## the client library: build/libreeve.a and build/libreeve.so
+
+examples: $(EXAMPLES) ## the small programs of examples/, in build/examples
 
 run: ## install what is missing, build, and serve on 127.0.0.1:2181 (PORT=, DATA=./data)
 	@tools/setup.sh build
@@ -218,12 +269,27 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	    install -m 755 $(BUILD)/$$p $(DESTDIR)$(PREFIX)/bin/; done
 	for f in LICENSE NOTICE README.md; do \
 	    [ ! -f $$f ] || install -m 644 $$f $(DESTDIR)$(PREFIX)/share/doc/reeve/; done
-	if [ -d include/reeve ]; then install -d $(DESTDIR)$(PREFIX)/include/reeve && \
-	    install -m 644 include/reeve/*.h $(DESTDIR)$(PREFIX)/include/reeve/; fi
+	install -d $(DESTDIR)$(PREFIX)/include/reeve $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 include/reeve/*.h $(DESTDIR)$(PREFIX)/include/reeve/
+	install -m 644 $(BUILD)/libreeve.a $(DESTDIR)$(LIBDIR)/
+	install -m 755 $(BUILD)/$(SONAME) $(DESTDIR)$(LIBDIR)/
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libreeve.so
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
+	    'Name: reeve' 'Description: client of Reeve and Apache ZooKeeper, and recipes' \
+	    'Version: $(VERSION)' 'Libs: -L$${libdir} -lreeve' 'Libs.private: -lpthread' \
+	    'Cflags: -I$${includedir}' >$(DESTDIR)$(LIBDIR)/pkgconfig/reeve.pc
+	if [ -x tools/manpages ]; then rm -rf $(BUILD)/man && tools/manpages $(BUILD)/man && \
+	    (cd $(BUILD)/man && find . -type f) >$(BUILD)/man.list && while read -r f; do \
+	    install -D -m 644 $(BUILD)/man/$$f $(DESTDIR)$(MANDIR)/$$f || exit 1; \
+	    done <$(BUILD)/man.list; fi
 
 uninstall: ## take away what install put there
 	for p in $(PROGRAMS); do rm -f $(DESTDIR)$(PREFIX)/bin/$$p; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/reeve $(DESTDIR)$(PREFIX)/include/reeve
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libreeve.a libreeve.so $(SONAME) pkgconfig/reeve.pc)
+	if [ -x tools/manpages ]; then rm -rf $(BUILD)/man && tools/manpages $(BUILD)/man && \
+	    (cd $(BUILD)/man && find . -type f) | while read -r f; do \
+	    rm -f $(DESTDIR)$(MANDIR)/$$f; done; fi
 
 clean: ## remove what was built
 	$(if $(filter / . .. ./ ../,$(BUILD)),$(error BUILD=$(BUILD) is no build folder))

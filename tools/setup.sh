@@ -11,7 +11,8 @@
 # On a system without dpkg it does nothing: there the compiler says what it misses.
 set -eu
 
-build='libuv1-dev libssl-dev libdeflate-dev zlib1g-dev libsnappy-dev libstdc++-12-dev'
+build='libuv1-dev libssl-dev libdeflate-dev zlib1g-dev libsnappy-dev libstdc++-12-dev
+    libedit-dev libjansson-dev'
 test='python3 libcmocka-dev clang libclang-rt-14-dev clang-format python3-pytest
     python3-pytest-timeout python3-kazoo zookeeper libzookeeper-java libzookeeper-mt-dev
     libzookeeper-mt2 libcurator-client-java libcurator-framework-java libcurator-recipes-java kcat

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "client/hosts.h"
 
 enum { REQUEST_MAX = 1048575 }; // jute.maxbuffer of servers
 
@@ -268,14 +269,51 @@ void reeve_unwatch(struct reeve *zk, const char *path, reeve_watch_fn *fn, void 
     (void)client_put_note(zk, n);
 }
 
+// Whether the list is one is said at once, on whatever thread; it is parsed twice for that.
+static enum reeve_error check_servers(struct reeve *zk, const char *servers)
+{
+    struct hosts h;
+    struct rng rng = {1};
+    char *chroot = NULL;
+    char why[HOST_WHY_MAX];
+    if (!servers) {
+        return REEVE_BAD_ARGUMENTS;
+    }
+    enum reeve_error e =
+        hosts_init(&h, &zk->allocator, &rng, false, servers, &chroot, why, sizeof(why));
+    if (e) {
+        return e;
+    }
+    hosts_fini(&h);
+    e = chroot[0] ? REEVE_BAD_ARGUMENTS : REEVE_OK;
+    alloc_put(&zk->allocator, chroot);
+    return e;
+}
+
+enum reeve_error reeve_set_servers(struct reeve *zk, const char *servers)
+{
+    if (client_on_loop(zk)) {
+        client_take_in(zk);
+        return engine_set_servers(zk->engine, servers);
+    }
+    enum reeve_error e = check_servers(zk, servers);
+    if (e) {
+        return e;
+    }
+    struct note *n = client_note_new(zk, NOTE_SERVERS, servers);
+    if (!n) {
+        return REEVE_NO_MEMORY;
+    }
+    e = client_put_note(zk, n);
+    if (e) {
+        client_note_free(zk, n);
+    }
+    return e;
+}
+
 bool reeve_on_loop(const struct reeve *zk)
 {
     return client_on_loop(zk);
-}
-
-const char *reeve_version(void)
-{
-    return REEVE_VERSION;
 }
 
 void *reeve_realloc(const struct reeve *zk, void *p, size_t n)

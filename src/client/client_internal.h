@@ -25,7 +25,7 @@ struct note {
     uint64_t behind; // calls put in before
     void *ctx;
     reeve_task_fn *task;     // POST, AFTER
-    struct mono due;         // AFTER
+    struct mono due;         // AFTER, SERVERS when it is tried again
     reeve_watch_fn *watch;   // UNWATCH
     const char *text;        // UNWATCH: path. SERVERS: the list
     struct reeve_gate *gate; // not NULL: not ours to free; opened when the note is taken in
@@ -108,6 +108,7 @@ bool client_mark_input(struct reeve *zk);
 void client_unlock(struct reeve *zk, bool first);
 // On the loop's thread, also in callbacks: the inbox goes to the engine and to the tasks.
 void client_take_in(struct reeve *zk);
+void client_take_servers(struct reeve *zk, struct note *n);
 bool client_on_loop(const struct reeve *zk);
 
 // tasks.c ----------------------------------------------------------------------------------------

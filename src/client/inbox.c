@@ -134,10 +134,23 @@ static void take_note(struct reeve *zk, struct note *n)
         engine_unwatch(zk->engine, n->text, n->watch, n->ctx);
         break;
     case NOTE_SERVERS:
-        (void)engine_set_servers(zk->engine, n->text); // was checked when it was put in
-        break;
+        client_take_servers(zk, n);
+        return;
     }
     client_note_free(zk, n);
+}
+
+// The list was checked when it was put in; that there is no memory for it now is no reason to
+// forget it.
+void client_take_servers(struct reeve *zk, struct note *n)
+{
+    enum { AGAIN_MS = 100 };
+    if (engine_set_servers(zk->engine, n->text) == REEVE_NO_MEMORY && !zk->closing) {
+        n->due = mono_add_ms(zk->now, AGAIN_MS);
+        client_task_add(zk, n);
+    } else {
+        client_note_free(zk, n);
+    }
 }
 
 void client_take_in(struct reeve *zk)

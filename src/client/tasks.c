@@ -93,6 +93,10 @@ void client_tasks_run(struct reeve *zk)
         struct note *n = zk->tasks.first;
         note_remove(&zk->tasks, n);
         zk->tasks_n--;
+        if (n->kind == NOTE_SERVERS) {
+            client_take_servers(zk, n);
+            continue;
+        }
         reeve_task_fn *fn = n->task;
         void *ctx = n->ctx;
         client_note_free(zk, n);
