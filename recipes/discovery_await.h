@@ -8,8 +8,8 @@
 #include "recipes/kit.h"
 
 struct await {
-  struct reeve_gate *gate;
-  enum reeve_error error;
+    struct reeve_gate *gate;
+    enum reeve_error error;
 };
 
 // WRONG_THREAD, NO_MEMORY: nothing is to be begun.

@@ -10,5 +10,5 @@ struct reeve *discovery_zk(const struct reeve_discovery *d);
 const char *discovery_base(const struct reeve_discovery *d);
 
 // done comes exactly once if this is OK.
-enum reeve_error find_start(struct reeve *zk, const char *path,
-                            reeve_instances_fn *done, void *ctx);
+enum reeve_error find_start(struct reeve *zk, const char *path, reeve_instances_fn *done,
+                            void *ctx);

@@ -6,448 +6,460 @@
 static void step(struct keep *k);
 static void on_event(void *ctx, const struct reeve_event *ev);
 
-enum reeve_error keep_init(struct keep *k, struct kit_object *o,
-                           const char *path, unsigned flags, keep_fn *fn) {
-  *k = (struct keep){
-      .o = o, .fn = fn, .flags = flags, .path = kit_str(o->zk, path)};
-  return k->path ? REEVE_OK : REEVE_NO_MEMORY;
+enum reeve_error keep_init(struct keep *k, struct kit_object *o, const char *path, unsigned flags,
+                           keep_fn *fn)
+{
+    *k = (struct keep){.o = o, .fn = fn, .flags = flags, .path = kit_str(o->zk, path)};
+    return k->path ? REEVE_OK : REEVE_NO_MEMORY;
 }
 
-void keep_fini(struct keep *k) {
-  if (k->o) {
-    kit_free(k->o->zk, k->path);
+void keep_fini(struct keep *k)
+{
+    if (k->o) {
+        kit_free(k->o->zk, k->path);
+        kit_free(k->o->zk, k->data);
+    }
+    *k = (struct keep){0};
+}
+
+enum reeve_error keep_set(struct keep *k, const void *data, size_t n)
+{
+    void *copy = kit_bytes(k->o->zk, data, n);
+    if (!copy) {
+        return REEVE_NO_MEMORY;
+    }
     kit_free(k->o->zk, k->data);
-  }
-  *k = (struct keep){0};
+    k->data = copy;
+    k->data_len = n;
+    k->dirty = true;
+    k->told = false;
+    if (k->wanted) {
+        k->failed = false;
+        step(k);
+    }
+    return REEVE_OK;
 }
 
-enum reeve_error keep_set(struct keep *k, const void *data, size_t n) {
-  void *copy = kit_bytes(k->o->zk, data, n);
-  if (!copy) {
-    return REEVE_NO_MEMORY;
-  }
-  kit_free(k->o->zk, k->data);
-  k->data = copy;
-  k->data_len = n;
-  k->dirty = true;
-  k->told = false;
-  if (k->wanted) {
+void keep_start(struct keep *k)
+{
+    k->wanted = true;
     k->failed = false;
     step(k);
-  }
-  return REEVE_OK;
 }
 
-void keep_start(struct keep *k) {
-  k->wanted = true;
-  k->failed = false;
-  step(k);
-}
-
-static void unwatch(struct keep *k) {
-  if (k->watching) {
-    k->watching = false;
-    reeve_unwatch(k->o->zk, k->path, on_event, k);
-  }
+static void unwatch(struct keep *k)
+{
+    if (k->watching) {
+        k->watching = false;
+        reeve_unwatch(k->o->zk, k->path, on_event, k);
+    }
 }
 
 // Nothing may be touched after it.
-static void gone(struct keep *k, enum reeve_error e) {
-  k->stopping = false;
-  kit_cancel(&k->again);
-  unwatch(k);
-  k->fn(k->o, k, KEEP_GONE, e);
+static void gone(struct keep *k, enum reeve_error e)
+{
+    k->stopping = false;
+    kit_cancel(&k->again);
+    unwatch(k);
+    k->fn(k->o, k, KEEP_GONE, e);
 }
 
-void keep_stop(struct keep *k) {
-  k->wanted = false;
-  k->stopping = true;
-  k->failed = false;
-  step(k);
+void keep_stop(struct keep *k)
+{
+    k->wanted = false;
+    k->stopping = true;
+    k->failed = false;
+    step(k);
 }
 
 // ---- what goes wrong
 // ----------------------------------------------------------------------------
 
-static void try_again(struct kit_object *o, void *arg) {
-  (void)o;
-  struct keep *k = arg;
-  k->failed = false;
-  step(k);
+static void try_again(struct kit_object *o, void *arg)
+{
+    (void)o;
+    struct keep *k = arg;
+    k->failed = false;
+    step(k);
 }
 
 // The answer to a request was an error that says nothing about the node.
-static void fail(struct keep *k, enum reeve_error e) {
-  if (kit_is_over(e)) {
-    // Perhaps there is a new session already: then it is simply asked again.
-    struct reeve_session s;
-    reeve_get_session(k->o->zk, &s);
-    k->over = e == REEVE_CLOSED || s.state != REEVE_STATE_CONNECTED;
-    k->know = k->flags & KEEP_EPHEMERAL ? KEEP_NOTHING : KEEP_UNSURE;
-  } else {
-    k->failed = true;
-  }
-  if (k->o->ended || e == REEVE_CLOSED) {
-    if (k->stopping) {
-      gone(k, REEVE_CLOSED);
+static void fail(struct keep *k, enum reeve_error e)
+{
+    if (kit_is_over(e)) {
+        // Perhaps there is a new session already: then it is simply asked again.
+        struct reeve_session s;
+        reeve_get_session(k->o->zk, &s);
+        k->over = e == REEVE_CLOSED || s.state != REEVE_STATE_CONNECTED;
+        k->know = k->flags & KEEP_EPHEMERAL ? KEEP_NOTHING : KEEP_UNSURE;
+    } else {
+        k->failed = true;
     }
-    return;
-  }
-  if (!k->failed) {
-    step(k);
-    return;
-  }
-  // Without memory it is tried again; no more is lost than time.
-  if (e == REEVE_NO_MEMORY) {
-    kit_start(k->o, &k->again, KIT_AGAIN_MS, try_again, k);
-  }
-  if (k->wanted) {
-    k->fn(k->o, k, KEEP_FAILED, e);
-  } else if (k->stopping && e != REEVE_NO_MEMORY) {
-    gone(k, e);
-  }
+    if (k->o->ended || e == REEVE_CLOSED) {
+        if (k->stopping) {
+            gone(k, REEVE_CLOSED);
+        }
+        return;
+    }
+    if (!k->failed) {
+        step(k);
+        return;
+    }
+    // Without memory it is tried again; no more is lost than time.
+    if (e == REEVE_NO_MEMORY) {
+        kit_start(k->o, &k->again, KIT_AGAIN_MS, try_again, k);
+    }
+    if (k->wanted) {
+        k->fn(k->o, k, KEEP_FAILED, e);
+    } else if (k->stopping && e != REEVE_NO_MEMORY) {
+        gone(k, e);
+    }
 }
 
-static void submit(struct keep *k, const struct reeve_request *q,
-                   kit_result_fn *fn) {
-  k->busy = true;
-  enum reeve_error e = kit_submit(k->o, q, fn, k);
-  if (e) {
-    k->busy = false;
-    fail(k, e);
-  }
+static void submit(struct keep *k, const struct reeve_request *q, kit_result_fn *fn)
+{
+    k->busy = true;
+    enum reeve_error e = kit_submit(k->o, q, fn, k);
+    if (e) {
+        k->busy = false;
+        fail(k, e);
+    }
 }
 
 // ---- making
 // -------------------------------------------------------------------------------------
 
-static void on_parents(struct kit_object *o, void *arg, enum reeve_error e) {
-  (void)o;
-  struct keep *k = arg;
-  k->busy = false;
-  if (e) {
-    fail(k, e);
-  } else {
-    step(k);
-  }
+static void on_parents(struct kit_object *o, void *arg, enum reeve_error e)
+{
+    (void)o;
+    struct keep *k = arg;
+    k->busy = false;
+    if (e) {
+        fail(k, e);
+    } else {
+        step(k);
+    }
 }
 
-static void on_parent(struct kit_object *o, void *arg,
-                      const struct reeve_result *r);
+static void on_parent(struct kit_object *o, void *arg, const struct reeve_result *r);
 
 // Makes the persistent parent whose path is the first n bytes.
-static void make_parent(struct keep *k, size_t n) {
-  char *end = k->path + n;
-  *end = '\0';
-  struct reeve_request q = {.op = REEVE_OP_CREATE,
-                            .path = k->path,
-                            .data = "",
-                            .acl = k->acl,
-                            .acl_n = k->acl_n};
-  k->busy = true;
-  enum reeve_error e = kit_submit(k->o, &q, on_parent, k);
-  *end = '/';
-  if (e) {
-    k->busy = false;
-    fail(k, e);
-  }
+static void make_parent(struct keep *k, size_t n)
+{
+    char *end = k->path + n;
+    *end = '\0';
+    struct reeve_request q = {
+        .op = REEVE_OP_CREATE, .path = k->path, .data = "", .acl = k->acl, .acl_n = k->acl_n};
+    k->busy = true;
+    enum reeve_error e = kit_submit(k->o, &q, on_parent, k);
+    *end = '/';
+    if (e) {
+        k->busy = false;
+        fail(k, e);
+    }
 }
 
-static void on_parent(struct kit_object *o, void *arg,
-                      const struct reeve_result *r) {
-  (void)o;
-  struct keep *k = arg;
-  size_t n = strlen(r->path);
-  k->busy = false;
-  if (r->error && r->error != REEVE_NODE_EXISTS &&
-      !kit_is_transient(r->error)) {
-    fail(k, r->error);
-    return;
-  }
-  if (!kit_is_transient(r->error)) {
-    n += 1 + strcspn(k->path + n + 1, "/");
-  }
-  if (k->path[n] && !k->over) {
-    make_parent(k, n);
-  } else {
+static void on_parent(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct keep *k = arg;
+    size_t n = strlen(r->path);
+    k->busy = false;
+    if (r->error && r->error != REEVE_NODE_EXISTS && !kit_is_transient(r->error)) {
+        fail(k, r->error);
+        return;
+    }
+    if (!kit_is_transient(r->error)) {
+        n += 1 + strcspn(k->path + n + 1, "/");
+    }
+    if (k->path[n] && !k->over) {
+        make_parent(k, n);
+    } else {
+        step(k);
+    }
+}
+
+static void make_parents(struct keep *k)
+{
+    if (k->flags & KEEP_PLAIN_PARENTS) {
+        make_parent(k, 1 + strcspn(k->path + 1, "/"));
+        return;
+    }
+    size_t n = (size_t)(kit_name(k->path) - k->path) - 1;
+    k->path[n] = '\0';
+    k->busy = true;
+    enum reeve_error e = kit_ensure(k->o, k->path, on_parents, k);
+    k->path[n] = '/';
+    if (e) {
+        k->busy = false;
+        fail(k, e);
+    }
+}
+
+static void on_created(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct keep *k = arg;
+    k->busy = false;
+    if (r->error == REEVE_OK) {
+        k->czxid = r->has_stat ? r->stat.czxid : 0;
+        k->know = k->czxid ? KEEP_OURS : KEEP_UNSURE; // a server that does not tell is asked
+    } else if (r->error == REEVE_NO_NODE && kit_name(k->path) > k->path + 1) {
+        make_parents(k);
+        return;
+    } else if (r->error == REEVE_NODE_EXISTS || kit_is_transient(r->error)) {
+        k->know = KEEP_UNSURE;
+    } else {
+        fail(k, r->error);
+        return;
+    }
     step(k);
-  }
 }
 
-static void make_parents(struct keep *k) {
-  if (k->flags & KEEP_PLAIN_PARENTS) {
-    make_parent(k, 1 + strcspn(k->path + 1, "/"));
-    return;
-  }
-  size_t n = (size_t)(kit_name(k->path) - k->path) - 1;
-  k->path[n] = '\0';
-  k->busy = true;
-  enum reeve_error e = kit_ensure(k->o, k->path, on_parents, k);
-  k->path[n] = '/';
-  if (e) {
+static void create(struct keep *k)
+{
+    struct reeve_request q = {.op = REEVE_OP_CREATE,
+                              .path = k->path,
+                              .data = k->data,
+                              .data_len = k->data_len,
+                              .acl = k->acl,
+                              .acl_n = k->acl_n,
+                              .flags = k->flags & KEEP_EPHEMERAL ? REEVE_EPHEMERAL : 0};
+    k->dirty = false;
+    submit(k, &q, on_created);
+}
+
+static void on_set(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct keep *k = arg;
     k->busy = false;
-    fail(k, e);
-  }
+    if (r->error == REEVE_NO_NODE || kit_is_transient(r->error)) {
+        k->know = KEEP_UNSURE;
+    } else if (r->error) {
+        k->dirty = true;
+        fail(k, r->error);
+        return;
+    }
+    step(k);
 }
 
-static void on_created(struct kit_object *o, void *arg,
-                       const struct reeve_result *r) {
-  (void)o;
-  struct keep *k = arg;
-  k->busy = false;
-  if (r->error == REEVE_OK) {
-    k->czxid = r->has_stat ? r->stat.czxid : 0;
-    k->know = k->czxid ? KEEP_OURS
-                       : KEEP_UNSURE; // a server that does not tell is asked
-  } else if (r->error == REEVE_NO_NODE && kit_name(k->path) > k->path + 1) {
-    make_parents(k);
-    return;
-  } else if (r->error == REEVE_NODE_EXISTS || kit_is_transient(r->error)) {
-    k->know = KEEP_UNSURE;
-  } else {
-    fail(k, r->error);
-    return;
-  }
-  step(k);
+static void write_data(struct keep *k)
+{
+    struct reeve_request q = {.op = REEVE_OP_SET,
+                              .path = k->path,
+                              .data = k->data,
+                              .data_len = k->data_len,
+                              .version = REEVE_ANY_VERSION};
+    k->dirty = false;
+    submit(k, &q, on_set);
 }
 
-static void create(struct keep *k) {
-  struct reeve_request q = {.op = REEVE_OP_CREATE,
-                            .path = k->path,
-                            .data = k->data,
-                            .data_len = k->data_len,
-                            .acl = k->acl,
-                            .acl_n = k->acl_n,
-                            .flags = k->flags & KEEP_EPHEMERAL ? REEVE_EPHEMERAL
-                                                               : 0};
-  k->dirty = false;
-  submit(k, &q, on_created);
+static void on_deleted(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct keep *k = arg;
+    k->busy = false;
+    if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
+        k->know = KEEP_NOTHING;
+    } else if (kit_is_transient(r->error) || r->error == REEVE_BAD_VERSION) {
+        k->know = KEEP_UNSURE;
+    } else {
+        fail(k, r->error);
+        return;
+    }
+    step(k);
 }
 
-static void on_set(struct kit_object *o, void *arg,
-                   const struct reeve_result *r) {
-  (void)o;
-  struct keep *k = arg;
-  k->busy = false;
-  if (r->error == REEVE_NO_NODE || kit_is_transient(r->error)) {
-    k->know = KEEP_UNSURE;
-  } else if (r->error) {
-    k->dirty = true;
-    fail(k, r->error);
-    return;
-  }
-  step(k);
-}
-
-static void write_data(struct keep *k) {
-  struct reeve_request q = {.op = REEVE_OP_SET,
-                            .path = k->path,
-                            .data = k->data,
-                            .data_len = k->data_len,
-                            .version = REEVE_ANY_VERSION};
-  k->dirty = false;
-  submit(k, &q, on_set);
-}
-
-static void on_deleted(struct kit_object *o, void *arg,
-                       const struct reeve_result *r) {
-  (void)o;
-  struct keep *k = arg;
-  k->busy = false;
-  if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
-    k->know = KEEP_NOTHING;
-  } else if (kit_is_transient(r->error) || r->error == REEVE_BAD_VERSION) {
-    k->know = KEEP_UNSURE;
-  } else {
-    fail(k, r->error);
-    return;
-  }
-  step(k);
-}
-
-static void delete_node(struct keep *k, int32_t version) {
-  struct reeve_request q = {
-      .op = REEVE_OP_DELETE, .path = k->path, .version = version};
-  submit(k, &q, on_deleted);
+static void delete_node(struct keep *k, int32_t version)
+{
+    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = k->path, .version = version};
+    submit(k, &q, on_deleted);
 }
 
 // ---- looking
 // ------------------------------------------------------------------------------------
 
-static void judge(struct keep *k, const struct reeve_result *r) {
-  struct reeve_session s;
-  reeve_get_session(k->o->zk, &s);
-  int64_t owner = r->stat.ephemeral_owner;
-  bool ours =
-      k->flags & KEEP_EPHEMERAL ? owner == s.id && owner != 0 : owner == 0;
-  k->know = ours ? KEEP_OURS : KEEP_OTHERS_NODE;
-  k->other = r->stat.version;
-  if (ours) {
-    k->czxid = r->stat.czxid;
-    k->dirty = r->data_len != k->data_len ||
-               (r->data_len > 0 && memcmp(r->data, k->data, r->data_len) != 0);
-  }
-}
-
-static void on_seen(struct kit_object *o, void *arg,
-                    const struct reeve_result *r) {
-  (void)o;
-  struct keep *k = arg;
-  k->busy = false;
-  k->watching = k->watching || r->watching;
-  if (r->error == REEVE_OK) {
-    judge(k, r);
-  } else if (r->error == REEVE_NO_NODE) {
-    k->know = KEEP_NOTHING;
-  } else if (!kit_is_transient(r->error)) {
-    fail(k, r->error);
-    return;
-  }
-  if (k->know == KEEP_OTHERS_NODE && k->wanted && !(k->flags & KEEP_REPLACE)) {
-    k->fn(k->o, k, KEEP_OTHERS, REEVE_OK);
-    return;
-  }
-  step(k);
-}
-
-static void on_synced(struct kit_object *o, void *arg,
-                      const struct reeve_result *r) {
-  (void)o;
-  struct keep *k = arg;
-  k->busy = false;
-  if (kit_is_transient(r->error)) {
-    step(k);
-    return;
-  }
-  if (r->error) {
-    fail(k, r->error);
-    return;
-  }
-  struct reeve_request q = {.op = REEVE_OP_GET, .path = k->path};
-  bool wait = !(k->flags & KEEP_REPLACE) || k->flags & KEEP_GUARD;
-  if (k->wanted && wait) {
-    q.watch = (struct reeve_watch){on_event, k};
-  }
-  submit(k, &q, on_seen);
-}
-
-static void look(struct keep *k) {
-  struct reeve_request q = {.op = REEVE_OP_SYNC, .path = k->path};
-  submit(k, &q, on_synced);
-}
-
-static void lose(struct keep *k) {
-  bool told = k->told;
-  k->told = false;
-  if (k->flags & KEEP_ONCE && k->wanted) {
-    k->wanted = false;
-  }
-  if (told) {
-    k->fn(k->o, k, KEEP_LOST, REEVE_OK);
-  }
-}
-
-static void on_event(void *ctx, const struct reeve_event *ev) {
-  struct keep *k = ctx;
-  k->watching = !ev->last;
-  if (ev->type == REEVE_EVENT_ENDED && ev->why) {
-    return; // the session's end, which is told in its own way
-  }
-  k->know = KEEP_UNSURE;
-  if (ev->type == REEVE_EVENT_DELETED && k->wanted) {
-    k->know = KEEP_NOTHING;
-    if (k->told) {
-      lose(k);
-      return;
+static void judge(struct keep *k, const struct reeve_result *r)
+{
+    struct reeve_session s;
+    reeve_get_session(k->o->zk, &s);
+    int64_t owner = r->stat.ephemeral_owner;
+    bool ours = k->flags & KEEP_EPHEMERAL ? owner == s.id && owner != 0 : owner == 0;
+    k->know = ours ? KEEP_OURS : KEEP_OTHERS_NODE;
+    k->other = r->stat.version;
+    if (ours) {
+        k->czxid = r->stat.czxid;
+        k->dirty = r->data_len != k->data_len ||
+                   (r->data_len > 0 && memcmp(r->data, k->data, r->data_len) != 0);
     }
-  }
-  step(k);
+}
+
+static void on_seen(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct keep *k = arg;
+    k->busy = false;
+    k->watching = k->watching || r->watching;
+    if (r->error == REEVE_OK) {
+        judge(k, r);
+    } else if (r->error == REEVE_NO_NODE) {
+        k->know = KEEP_NOTHING;
+    } else if (!kit_is_transient(r->error)) {
+        fail(k, r->error);
+        return;
+    }
+    if (k->know == KEEP_OTHERS_NODE && k->wanted && !(k->flags & KEEP_REPLACE)) {
+        k->fn(k->o, k, KEEP_OTHERS, REEVE_OK);
+        return;
+    }
+    step(k);
+}
+
+static void on_synced(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct keep *k = arg;
+    k->busy = false;
+    if (kit_is_transient(r->error)) {
+        step(k);
+        return;
+    }
+    if (r->error) {
+        fail(k, r->error);
+        return;
+    }
+    struct reeve_request q = {.op = REEVE_OP_GET, .path = k->path};
+    bool wait = !(k->flags & KEEP_REPLACE) || k->flags & KEEP_GUARD;
+    if (k->wanted && wait) {
+        q.watch = (struct reeve_watch){on_event, k};
+    }
+    submit(k, &q, on_seen);
+}
+
+static void look(struct keep *k)
+{
+    struct reeve_request q = {.op = REEVE_OP_SYNC, .path = k->path};
+    submit(k, &q, on_synced);
+}
+
+static void lose(struct keep *k)
+{
+    bool told = k->told;
+    k->told = false;
+    if (k->flags & KEEP_ONCE && k->wanted) {
+        k->wanted = false;
+    }
+    if (told) {
+        k->fn(k->o, k, KEEP_LOST, REEVE_OK);
+    }
+}
+
+static void on_event(void *ctx, const struct reeve_event *ev)
+{
+    struct keep *k = ctx;
+    k->watching = !ev->last;
+    if (ev->type == REEVE_EVENT_ENDED && ev->why) {
+        return; // the session's end, which is told in its own way
+    }
+    k->know = KEEP_UNSURE;
+    if (ev->type == REEVE_EVENT_DELETED && k->wanted) {
+        k->know = KEEP_NOTHING;
+        if (k->told) {
+            lose(k);
+            return;
+        }
+    }
+    step(k);
 }
 
 // ---- bringing together
 // --------------------------------------------------------------------------
 
-static void step_wanted(struct keep *k) {
-  switch (k->know) {
-  case KEEP_NOTHING:
-    create(k);
-    break;
-  case KEEP_UNSURE:
-    look(k);
-    break;
-  case KEEP_OTHERS_NODE:
-    if (k->flags & KEEP_REPLACE) {
-      delete_node(k, k->other);
-    } else if (!k->watching) {
-      look(k);
+static void step_wanted(struct keep *k)
+{
+    switch (k->know) {
+    case KEEP_NOTHING:
+        create(k);
+        break;
+    case KEEP_UNSURE:
+        look(k);
+        break;
+    case KEEP_OTHERS_NODE:
+        if (k->flags & KEEP_REPLACE) {
+            delete_node(k, k->other);
+        } else if (!k->watching) {
+            look(k);
+        }
+        break;
+    case KEEP_OURS:
+        if (k->dirty) {
+            write_data(k);
+        } else if (k->flags & KEEP_GUARD && !k->watching) {
+            look(k);
+        } else if (!k->told) {
+            k->told = true;
+            k->fn(k->o, k, KEEP_THERE, REEVE_OK);
+        }
+        break;
     }
-    break;
-  case KEEP_OURS:
-    if (k->dirty) {
-      write_data(k);
-    } else if (k->flags & KEEP_GUARD && !k->watching) {
-      look(k);
-    } else if (!k->told) {
-      k->told = true;
-      k->fn(k->o, k, KEEP_THERE, REEVE_OK);
-    }
-    break;
-  }
 }
 
-static void step(struct keep *k) {
-  if (k->busy || k->failed) {
-    return;
-  }
-  if (k->wanted) {
-    if (!k->over) {
-      step_wanted(k);
+static void step(struct keep *k)
+{
+    if (k->busy || k->failed) {
+        return;
     }
-  } else if (k->stopping) {
-    if (k->o->ended) {
-      gone(k, REEVE_CLOSED);
-    } else if (k->know == KEEP_NOTHING || k->know == KEEP_OTHERS_NODE) {
-      gone(k, REEVE_OK);
-    } else if (k->over) {
-      if (k->flags & KEEP_EPHEMERAL) {
-        gone(k, REEVE_OK); // it went with its session
-      }
-    } else if (k->know == KEEP_UNSURE) {
-      look(k);
-    } else {
-      delete_node(k, REEVE_ANY_VERSION);
+    if (k->wanted) {
+        if (!k->over) {
+            step_wanted(k);
+        }
+    } else if (k->stopping) {
+        if (k->o->ended) {
+            gone(k, REEVE_CLOSED);
+        } else if (k->know == KEEP_NOTHING || k->know == KEEP_OTHERS_NODE) {
+            gone(k, REEVE_OK);
+        } else if (k->over) {
+            if (k->flags & KEEP_EPHEMERAL) {
+                gone(k, REEVE_OK); // it went with its session
+            }
+        } else if (k->know == KEEP_UNSURE) {
+            look(k);
+        } else {
+            delete_node(k, REEVE_ANY_VERSION);
+        }
     }
-  }
 }
 
-void keep_on_session(struct keep *k, const struct reeve_session *s) {
-  switch (s->state) {
-  case REEVE_STATE_CONNECTED:
-    k->over = false;
-    k->failed = false;
-    step(k);
-    break;
-  case REEVE_STATE_LOST:
-  case REEVE_STATE_AUTH_FAILED:
-    k->over = true;
-    k->watching = false;
-    if (k->flags & KEEP_EPHEMERAL) {
-      k->know = KEEP_NOTHING;
-      lose(k);
-    } else if (k->know != KEEP_NOTHING) {
-      k->know = KEEP_UNSURE;
+void keep_on_session(struct keep *k, const struct reeve_session *s)
+{
+    switch (s->state) {
+    case REEVE_STATE_CONNECTED:
+        k->over = false;
+        k->failed = false;
+        step(k);
+        break;
+    case REEVE_STATE_LOST:
+    case REEVE_STATE_AUTH_FAILED:
+        k->over = true;
+        k->watching = false;
+        if (k->flags & KEEP_EPHEMERAL) {
+            k->know = KEEP_NOTHING;
+            lose(k);
+        } else if (k->know != KEEP_NOTHING) {
+            k->know = KEEP_UNSURE;
+        }
+        break;
+    case REEVE_STATE_ENDED:
+        k->over = true;
+        k->watching = false;
+        if (k->stopping && !k->busy) {
+            gone(k, REEVE_CLOSED);
+        }
+        break;
+    case REEVE_STATE_CONNECTING:
+    case REEVE_STATE_READ_ONLY:
+    case REEVE_STATE_SUSPENDED:
+        break;
     }
-    break;
-  case REEVE_STATE_ENDED:
-    k->over = true;
-    k->watching = false;
-    if (k->stopping && !k->busy) {
-      gone(k, REEVE_CLOSED);
-    }
-    break;
-  case REEVE_STATE_CONNECTING:
-  case REEVE_STATE_READ_ONLY:
-  case REEVE_STATE_SUSPENDED:
-    break;
-  }
 }

@@ -26,55 +26,52 @@
 #include "recipes/kit.h"
 
 enum keep_flag {
-  KEEP_EPHEMERAL = 1,
-  KEEP_PLAIN_PARENTS =
-      2, // persistent ones, as Dubbo and Kafka make them; otherwise containers
-  KEEP_REPLACE = 4, // OTHERS' node is deleted; otherwise it is waited for
-  KEEP_ONCE = 8,    // after KEEP_LOST it is not made again until keep_start()
-  KEEP_GUARD =
-      16 // OURS is watched, so that a deletion by somebody is KEEP_LOST, too
+    KEEP_EPHEMERAL = 1,
+    KEEP_PLAIN_PARENTS = 2, // persistent ones, as Dubbo and Kafka make them; otherwise containers
+    KEEP_REPLACE = 4,       // OTHERS' node is deleted; otherwise it is waited for
+    KEEP_ONCE = 8,          // after KEEP_LOST it is not made again until keep_start()
+    KEEP_GUARD = 16         // OURS is watched, so that a deletion by somebody is KEEP_LOST, too
 };
 
 enum keep_news {
-  KEEP_THERE,  // it is there, with the data of keep_start() or keep_set()
-  KEEP_LOST,   // it was there, and is not ours any more
-  KEEP_OTHERS, // somebody else's is there: being waited for
-  KEEP_FAILED, // with an error; tried again at the next connection, or shortly
-               // (NO_MEMORY)
-  KEEP_GONE // the last word after keep_stop(). An error: it may be there still
+    KEEP_THERE,  // it is there, with the data of keep_start() or keep_set()
+    KEEP_LOST,   // it was there, and is not ours any more
+    KEEP_OTHERS, // somebody else's is there: being waited for
+    KEEP_FAILED, // with an error; tried again at the next connection, or shortly
+                 // (NO_MEMORY)
+    KEEP_GONE    // the last word after keep_stop(). An error: it may be there still
 };
 
 struct keep;
 // May call everything here, and after KEEP_GONE free the keep.
-typedef void keep_fn(struct kit_object *o, struct keep *k, enum keep_news news,
-                     enum reeve_error e);
+typedef void keep_fn(struct kit_object *o, struct keep *k, enum keep_news news, enum reeve_error e);
 
 struct keep {
-  struct kit_object *o;
-  keep_fn *fn;
-  char *path;
-  void *data; // what is wanted in it
-  size_t data_len;
-  const struct reeve_acl *acl; // borrowed
-  size_t acl_n;
-  unsigned flags;
-  enum { KEEP_NOTHING, KEEP_UNSURE, KEEP_OURS, KEEP_OTHERS_NODE } know;
-  bool wanted, stopping;
-  bool told;     // KEEP_THERE, and nothing since
-  bool dirty;    // OURS, with other data
-  bool busy;     // a request is under way
-  bool watching; // of the node, by on_event
-  bool failed;   // waits for the next connection
-  bool over;     // the session is lost: waits for the next one
-  int64_t czxid; // OURS: of its creation
-  int32_t other; // OTHERS_NODE: its version
-  struct kit_timer again;
+    struct kit_object *o;
+    keep_fn *fn;
+    char *path;
+    void *data; // what is wanted in it
+    size_t data_len;
+    const struct reeve_acl *acl; // borrowed
+    size_t acl_n;
+    unsigned flags;
+    enum { KEEP_NOTHING, KEEP_UNSURE, KEEP_OURS, KEEP_OTHERS_NODE } know;
+    bool wanted, stopping;
+    bool told;     // KEEP_THERE, and nothing since
+    bool dirty;    // OURS, with other data
+    bool busy;     // a request is under way
+    bool watching; // of the node, by on_event
+    bool failed;   // waits for the next connection
+    bool over;     // the session is lost: waits for the next one
+    int64_t czxid; // OURS: of its creation
+    int32_t other; // OTHERS_NODE: its version
+    struct kit_timer again;
 };
 
 // path is copied, data too. NO_MEMORY. It is given back by KEEP_GONE, or
 // keep_fini().
-enum reeve_error keep_init(struct keep *k, struct kit_object *o,
-                           const char *path, unsigned flags, keep_fn *fn);
+enum reeve_error keep_init(struct keep *k, struct kit_object *o, const char *path, unsigned flags,
+                           keep_fn *fn);
 void keep_fini(struct keep *k); // of one that was never started, or is gone
 // What is to be in it. NO_MEMORY: nothing changes.
 enum reeve_error keep_set(struct keep *k, const void *data, size_t n);

@@ -21,51 +21,48 @@
 enum { KIDS_READS = 64, KIDS_AGAIN_MS = 1000 };
 
 enum kids_flag {
-  KIDS_DATA = 1,  // their data, too
-  KIDS_NAMED = 2, // not the children that are there, but those of kids_add()
-  KIDS_ONCE = 4   // no watches: told once
+    KIDS_DATA = 1,  // their data, too
+    KIDS_NAMED = 2, // not the children that are there, but those of kids_add()
+    KIDS_ONCE = 4   // no watches: told once
 };
 
 struct kids;
 
 struct kid {
-  struct kids *kids;
-  char *name, *path; // path: only with KIDS_DATA
-  char *data;        // NULL: null, or not read yet
-  size_t data_len;
-  int64_t czxid, mzxid;
-  int64_t owner;   // ephemeral_owner
-  uint64_t change; // another number each time it was read; 0: never
-  bool absent;     // KIDS_NAMED: it is not there
-  bool due, reading, again, gone, watching, seen;
-  struct kid *next_due;
+    struct kids *kids;
+    char *name, *path; // path: only with KIDS_DATA
+    char *data;        // NULL: null, or not read yet
+    size_t data_len;
+    int64_t czxid, mzxid;
+    int64_t owner;   // ephemeral_owner
+    uint64_t change; // another number each time it was read; 0: never
+    bool absent;     // KIDS_NAMED: it is not there
+    bool due, reading, again, gone, watching, seen;
+    struct kid *next_due;
 };
 
 typedef void kids_fn(struct kit_object *o, void *arg);
 
 struct kids {
-  struct kit_object *o;
-  kids_fn *changed;
-  void *arg;
-  char *path;
-  unsigned flags;
-  struct kid **
-      list; // in the order of their names; those without data yet have change 0
-  size_t n, cap;
-  bool on, stopped, listed, list_due, exists_due, listing, watching, news, over,
-      waiting;
-  bool stale;             // the picture may be behind
-  enum reeve_error error; // why it cannot be read, if that is the reason
-  size_t reads;
-  uint64_t changes;
-  struct kid *due, **due_end;
-  struct kit_timer again;
+    struct kit_object *o;
+    kids_fn *changed;
+    void *arg;
+    char *path;
+    unsigned flags;
+    struct kid **list; // in the order of their names; those without data yet have change 0
+    size_t n, cap;
+    bool on, stopped, listed, list_due, exists_due, listing, watching, news, over, waiting;
+    bool stale;             // the picture may be behind
+    enum reeve_error error; // why it cannot be read, if that is the reason
+    size_t reads;
+    uint64_t changes;
+    struct kid *due, **due_end;
+    struct kit_timer again;
 };
 
 // NO_MEMORY. path is copied.
-enum reeve_error kids_init(struct kids *k, struct kit_object *o,
-                           const char *path, unsigned flags, kids_fn *changed,
-                           void *arg);
+enum reeve_error kids_init(struct kids *k, struct kit_object *o, const char *path, unsigned flags,
+                           kids_fn *changed, void *arg);
 // KIDS_NAMED: one more. NO_MEMORY.
 enum reeve_error kids_add(struct kids *k, const char *name);
 // Takes back what is watched; changed() is not told any more.

@@ -8,10 +8,10 @@
 #include "reeve/reeve.h"
 
 struct text {
-  const struct reeve *zk;
-  char *p; // a NUL behind n
-  size_t n, cap;
-  bool failed; // no memory; nothing is added any more
+    const struct reeve *zk;
+    char *p; // a NUL behind n
+    size_t n, cap;
+    bool failed; // no memory; nothing is added any more
 };
 
 void text_init(struct text *t, const struct reeve *zk);
