@@ -79,6 +79,7 @@ STDCXX   := $(shell $(CC) -print-file-name=libstdc++.a)
 LIBS_rel := $(if $(filter /%,$(STDCXX)),$(subst -lsnappy,-static-libgcc -Wl$(COMMA)-Bstatic \
             -lsnappy -lstdc++ -Wl$(COMMA)-Bdynamic,$(LIBS)),$(LIBS))
 LIBS_san := $(LIBS)
+LIBS_pic := -Wl,--as-needed -ljansson -lpthread
 HARDEN   := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 
 CFLAGS_rel   = -O2 -g -fno-omit-frame-pointer $(HARDEN) $(CFLAGS)
@@ -136,8 +137,8 @@ $(foreach d,daemon cli bench sim,$(eval $(call program_rules,san,$(d),$(BUILD)/s
 
 # The client library. Both kinds are one object in which only the public functions are left: what a
 # program calls its own functions, or which other library it links, does not matter then. What no
-# public function needs is left out, and with it every library but the C library (ld leaves the names
-# of what it has left out; objcopy fails should one be needed).
+# public function needs is left out, and with it every library but libc and jansson (ld leaves the
+# names of what it has left out; objcopy fails should one be needed).
 LIB_OBJS := $(foreach d,$(LIB_ALL),$(patsubst %.c,$(BUILD)/pic/obj/%.o,$(call sources,$(d))))
 
 $(BUILD)/pic/reeve.o: $(LIB_OBJS) $(call archives,pic,$(LIB_ALL) $(LIB_USED))
@@ -151,7 +152,7 @@ $(BUILD)/libreeve.a: $(BUILD)/pic/reeve.o
 
 $(BUILD)/$(SONAME): $(BUILD)/pic/reeve.o
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(LDFLAGS_pic) $< -lpthread -o $@
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(LDFLAGS_pic) $< $(LIBS_pic) -o $@
 
 $(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@
@@ -161,7 +162,7 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libreeve.a
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) -Iinclude -MMD -MP $(CFLAGS_rel) $(LDFLAGS_rel) $< \
-	    $(BUILD)/libreeve.a -o $@
+	    $(BUILD)/libreeve.a $(LIBS_pic) -o $@
 
 ALL_SAN  := $(call archives,san,$(SUPPORT) $(PROGDIRS) $(LAYERS))
 ALL_FUZZ := $(call archives,fuzz,$(SUPPORT) $(PROGDIRS) $(LAYERS))
@@ -188,8 +189,8 @@ $(BUILD)/.deps: tools/setup.sh
 
 # ---- targets ------------------------------------------------------------------------------------
 
-.PHONY: all lib examples run run-ensemble test gates unit golden trace fuzz-replay sim-seeds e2e bench sim fuzz \
-        e2e-long tidy format install uninstall clean help san test-bins fuzz-bins pure-archives
+.PHONY: all lib examples run run-ensemble test gates unit golden trace fuzz-replay sim-seeds e2e \
+        bench sim fuzz e2e-long tidy format install uninstall clean help san test-bins fuzz-bins pure-archives
 
 all: $(call programs,) lib ## build everything that is shipped (build/reeved and its company)
 
@@ -276,7 +277,7 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libreeve.so
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$${prefix}/include' '' \
 	    'Name: reeve' 'Description: client of Reeve and Apache ZooKeeper, and recipes' \
-	    'Version: $(VERSION)' 'Libs: -L$${libdir} -lreeve' 'Libs.private: -lpthread' \
+	    'Version: $(VERSION)' 'Libs: -L$${libdir} -lreeve' 'Libs.private: -ljansson -lpthread' \
 	    'Cflags: -I$${includedir}' >$(DESTDIR)$(LIBDIR)/pkgconfig/reeve.pc
 	if [ -x tools/manpages ]; then rm -rf $(BUILD)/man && tools/manpages $(BUILD)/man && \
 	    (cd $(BUILD)/man && find . -type f) >$(BUILD)/man.list && while read -r f; do \
