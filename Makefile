@@ -189,8 +189,9 @@ $(BUILD)/.deps: tools/setup.sh
 
 # ---- targets ------------------------------------------------------------------------------------
 
-.PHONY: all lib examples run run-ensemble test gates unit golden trace fuzz-replay sim-seeds e2e \
-        bench sim fuzz e2e-long tidy format install uninstall clean help san test-bins fuzz-bins pure-archives
+.PHONY: all lib examples run run-ensemble test gates unit golden trace fuzz-replay sim-seeds \
+        e2e bench sim fuzz e2e-long tidy format install uninstall clean help san test-bins \
+        fuzz-bins pure-archives
 
 all: $(call programs,) lib ## build everything that is shipped (build/reeved and its company)
 
