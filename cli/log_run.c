@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `reeve log`: one pass over each file, whatever is wanted of it.
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "cli/log_check.h"
+#include "cli/log_recover.h"
+#include "cli/log_text.h"
+#include "cli/offline_run.h"
+#include "cli/offline_text.h"
+
+enum { TICK_RECORDS = 4096, OUT_BYTES = 64 * 1024 };
+
+struct run {
+    const struct log_request *q;
+    struct offline o;
+    struct offline_files files;
+    struct log_check check;
+    struct buf out;
+    bool stop, failed;
+};
+
+static void say(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct run *r, const char *fmt, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof(line), fmt, args);
+    va_end(args);
+    r->q->sh.say(r->q->sh.ctx, line);
+}
+
+static void fail(struct run *r, const char *path, enum err e)
+{
+    struct buf text = {0};
+    offline_failure(&r->o, path, e, &text);
+    say(r, "%.*s", SLICE_ARG(buf_slice(&text)));
+    buf_fini(&text);
+    r->failed = true;
+}
+
+static void flush(struct run *r)
+{
+    fwrite(buf_slice(&r->out).p, 1, r->out.n, r->q->sh.out);
+    buf_clear(&r->out);
+    if (ferror(r->q->sh.out)) {
+        r->stop = r->failed = true;
+    }
+}
+
+// ---- printing -----------------------------------------------------------------------------------
+
+static void print(struct run *r, const struct log_item *item)
+{
+    uint64_t zxid = (uint64_t)item->txn.hdr.zxid;
+    if (item->kind != LOG_ITEM_RECORD || zxid < r->q->from || zxid > r->q->to) {
+        return;
+    }
+    (r->q->sh.json ? log_text_json : log_text_line)(&r->out, item, r->q->data);
+    if (r->out.n > OUT_BYTES) {
+        flush(r);
+    }
+}
+
+// What a file that is only printed leaves to be said.
+static void warn(struct run *r)
+{
+    const struct log_check *c = &r->check;
+    for (size_t i = 0; i < c->findings_n; i++) {
+        if (!c->findings[i].harmless) {
+            say(r, "%s, offset %" PRIu64 ": %s", c->file->path, c->findings[i].off,
+                c->findings[i].text);
+        }
+    }
+}
+
+// ---- recovery -----------------------------------------------------------------------------------
+
+// NULL: said why.
+static char *target_of(struct run *r, const struct offline_file *f)
+{
+    const char *out = r->q->recover;
+    if (r->files.n == 1) {
+        return mem_strdup(out);
+    }
+    enum err e = r->o.env->ops->make_dir(r->o.env, out);
+    if (e) {
+        fail(r, out, e);
+        return NULL;
+    }
+    const char *slash = strrchr(f->path, '/');
+    return disk_path(out, slash ? slash + 1 : f->path);
+}
+
+static bool begin_recover(struct run *r, const struct offline_file *f, struct log_recover *to)
+{
+    char *path = target_of(r, f);
+    enum err e = path ? log_recover_begin(to, r->o.env, path) : ERR_OK;
+    if (path && e == ERR_EXISTS) {
+        say(r, "%s exists already; it is left as it is", path);
+        r->failed = true;
+    } else if (path && e) {
+        fail(r, path, e);
+    }
+    bool begun = path && !e;
+    mem_free(path);
+    return begun;
+}
+
+static void end_recover(struct run *r, struct log_recover *to)
+{
+    enum err e = log_recover_end(to);
+    if (e) {
+        fail(r, to->path, e);
+        return;
+    }
+    if (r->q->sh.json) {
+        buf_fmt(&r->out, "{\"file\":");
+        offline_json(&r->out, slice_str(to->path));
+        buf_fmt(&r->out, ",\"written\":%" PRIu64 ",\"left_out\":%" PRIu64 "}\n", to->written,
+                to->left_out);
+        return;
+    }
+    buf_fmt(&r->out, "%s: %" PRIu64 " records written", to->path, to->written);
+    if (to->written) {
+        buf_fmt(&r->out, ", zxid 0x%" PRIx64 " to 0x%" PRIx64, (uint64_t)to->first,
+                (uint64_t)to->last);
+    }
+    if (to->left_out) {
+        buf_fmt(&r->out, "; %" PRIu64 " left out that cannot be read or go back", to->left_out);
+    }
+    buf_fmt(&r->out, "\n");
+}
+
+// ---- one file -----------------------------------------------------------------------------------
+
+static enum err each_item(struct run *r, struct log_scan *s, struct log_recover *to)
+{
+    bool printing = !r->q->check && !to;
+    struct log_item item = {0};
+    for (uint64_t n = 1; !r->stop && item.kind != LOG_ITEM_END; n++) {
+        enum err e = log_scan_next(s, &item);
+        if (e) {
+            return e;
+        }
+        log_check_item(&r->check, &item);
+        if (printing) {
+            print(r, &item);
+        }
+        e = to ? log_recover_item(to, &item) : ERR_OK;
+        if (e) {
+            return e;
+        }
+        if (n % TICK_RECORDS == 0) {
+            r->stop =
+                !r->q->sh.tick(r->q->sh.ctx, r->check.file->path, s->w.at, s->w.size) || r->stop;
+        }
+        if (item.kind == LOG_ITEM_RECORD && (uint64_t)item.txn.hdr.zxid > r->q->to && printing) {
+            break; // nothing behind it is wanted, and zxids go up
+        }
+    }
+    return ERR_OK;
+}
+
+static void tell(struct run *r)
+{
+    log_check_end(&r->check);
+    if (r->q->check) {
+        (r->q->sh.json ? log_check_json : log_check_text)(&r->check, &r->out);
+    } else {
+        warn(r);
+    }
+    flush(r);
+}
+
+static void run_file(struct run *r, const struct offline_file *f)
+{
+    struct log_scan s;
+    struct log_recover to = {.fd = -1};
+    enum err e = log_scan_open(&s, r->o.env, f->path);
+    if (e) {
+        fail(r, f->path, e);
+        return;
+    }
+    bool recovering = r->q->recover != NULL;
+    if (!recovering || begin_recover(r, f, &to)) {
+        log_check_begin(&r->check, f);
+        e = each_item(r, &s, recovering ? &to : NULL);
+        if (e) {
+            fail(r, f->path, e);
+        } else if (!r->stop && recovering) {
+            end_recover(r, &to);
+        }
+        tell(r);
+    }
+    log_recover_fini(&to);
+    log_scan_close(&s);
+}
+
+// ---- all of them --------------------------------------------------------------------------------
+
+static bool find_files(struct run *r)
+{
+    for (int i = 0; i < r->q->words_n; i++) {
+        const char *word = r->q->words[i];
+        enum err e = offline_add(&r->o, &r->files, word, DISK_NAME_LOG);
+        if (e == ERR_INVALID) {
+            say(r, "%s has no transaction log (files log.ZXID)", word);
+            return false;
+        }
+        if (e) {
+            fail(r, word, e);
+            return false;
+        }
+    }
+    offline_files_settle(&r->files);
+    return true;
+}
+
+static void sum_up(struct run *r)
+{
+    const struct log_check *c = &r->check;
+    if (r->q->sh.json) {
+        buf_fmt(&r->out,
+                "{\"files\":%" PRIu64 ",\"records\":%" PRIu64 ",\"problems\":%" PRIu64
+                ",\"verdict\":\"%s\"}\n",
+                c->files_n, c->records_n, c->problems_n, log_verdict_text(c->worst));
+    } else if (c->files_n > 1) {
+        buf_fmt(&r->out, "%" PRIu64 " files, %" PRIu64 " records: %s\n", c->files_n, c->records_n,
+                log_verdict_text(c->worst));
+    }
+    flush(r);
+}
+
+int log_run(const struct log_request *q)
+{
+    struct run r = {.q = q};
+    if (offline_open(&r.o)) {
+        say(&r, "the system gives no event loop");
+        return OFFLINE_NO;
+    }
+    log_check_init(&r.check, r.o.env);
+    bool found = find_files(&r);
+    for (size_t i = 0; i < r.files.n && found && !r.stop; i++) {
+        run_file(&r, &r.files.v[i]);
+    }
+    if (q->check && found && !r.stop) {
+        sum_up(&r);
+    }
+    enum log_verdict worst = r.check.worst;
+    log_check_fini(&r.check);
+    offline_files_fini(&r.files);
+    buf_fini(&r.out);
+    offline_close(&r.o);
+    if (r.stop && !r.failed) {
+        return OFFLINE_STOPPED;
+    }
+    bool bad = q->recover ? false : q->check ? worst != LOG_WHOLE : worst == LOG_DAMAGED;
+    return !found || r.failed || bad ? OFFLINE_NO : OFFLINE_OK;
+}
