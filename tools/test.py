@@ -5,7 +5,7 @@
     tools/test.py [--build DIR] [--only WORD] RING...
 
 A ring is one of
-    gates      tools/tidy and tools/purity, each after a test of itself
+    gates      tools/tidy, tools/purity and tools/manpages --check, each after a test of itself
     unit golden trace
                test/<ring>/*_test.c, each a cmocka program, with the sanitizers on
     fuzz       fuzz/*.c on fuzz/corpus/<name>/, and --time seconds (3) of new inputs each
@@ -169,7 +169,9 @@ class Runner:
             result.add("build of the archives", 0, 1, errors_of(output))
         gates = [("tidy --self-test", ["tools/tidy", "--self-test"]),
                  ("tidy", ["tools/tidy"]),
-                 ("purity --self-test", ["tools/purity", "--self-test"])]
+                 ("purity --self-test", ["tools/purity", "--self-test"]),
+                 ("manpages --self-test", ["tools/manpages", "--self-test"]),
+                 ("manpages --check", ["tools/manpages", "--check"])]
         if code == 0:
             gates.append(("purity", ["tools/purity", lib]))
         for name, argv in gates:

@@ -25,6 +25,7 @@ static inline struct reeve_request reeve_request_of(enum reeve_op op, const char
     return q;
 }
 
+// A CREATE: as reeve_create() fills it in.
 static inline struct reeve_request reeve_request_create(const char *path, const void *data,
                                                         size_t data_len, unsigned flags)
 {
@@ -35,6 +36,7 @@ static inline struct reeve_request reeve_request_create(const char *path, const 
     return q;
 }
 
+// A SET: as reeve_set() fills it in.
 static inline struct reeve_request reeve_request_set(const char *path, const void *data,
                                                      size_t data_len, int32_t version)
 {
@@ -45,6 +47,7 @@ static inline struct reeve_request reeve_request_set(const char *path, const voi
     return q;
 }
 
+// *w, or no watch where w is NULL.
 static inline struct reeve_watch reeve_watch_or_none(const struct reeve_watch *w)
 {
     struct reeve_watch none = {NULL, NULL};
@@ -111,7 +114,7 @@ static inline enum reeve_error reeve_create_ttl_async(struct reeve *zk, const ch
     return reeve_submit(zk, &q, done, ctx);
 }
 
-// NO_NODE, BAD_VERSION, NOT_EMPTY.
+// version: stat.version, or REEVE_ANY_VERSION. NO_NODE, BAD_VERSION, NOT_EMPTY.
 static inline enum reeve_error reeve_delete(struct reeve *zk, const char *path, int32_t version,
                                             struct reeve_result *r)
 {
@@ -164,6 +167,8 @@ static inline enum reeve_error reeve_get_async(struct reeve *zk, const char *pat
     return reeve_submit(zk, &q, done, ctx);
 }
 
+// Other data; stat is the new one. version: stat.version, or REEVE_ANY_VERSION. NO_NODE,
+// BAD_VERSION.
 static inline enum reeve_error reeve_set(struct reeve *zk, const char *path, const void *data,
                                          size_t data_len, int32_t version, struct reeve_result *r)
 {
@@ -198,6 +203,7 @@ static inline enum reeve_error reeve_children_async(struct reeve *zk, const char
     return reeve_submit(zk, &q, done, ctx);
 }
 
+// `acl` and stat. Who has no ADMIN permission sees no digests.
 static inline enum reeve_error reeve_get_acl(struct reeve *zk, const char *path,
                                              struct reeve_result *r)
 {
@@ -212,7 +218,7 @@ static inline enum reeve_error reeve_get_acl_async(struct reeve *zk, const char 
     return reeve_submit(zk, &q, done, ctx);
 }
 
-// version: stat.aversion, or REEVE_ANY_VERSION.
+// acl may not be NULL. version: stat.aversion, or REEVE_ANY_VERSION; stat is the new one.
 static inline enum reeve_error reeve_set_acl(struct reeve *zk, const char *path,
                                              const struct reeve_acl *acl, size_t acl_n,
                                              int32_t version, struct reeve_result *r)
@@ -273,7 +279,8 @@ static inline enum reeve_error reeve_add_watch_async(struct reeve *zk, const cha
     return reeve_submit(zk, &q, done, ctx);
 }
 
-// All of this client's watches of this kind at path end; see also reeve_unwatch().
+// All of this client's watches of this kind at path end; see also reeve_unwatch(). The kinds
+// PERSISTENT and RECURSIVE by themselves need a server from 3.9 on: MARSHALLING_ERROR before.
 static inline enum reeve_error reeve_remove_watches(struct reeve *zk, const char *path,
                                                     enum reeve_watch_kind kind,
                                                     struct reeve_result *r)
@@ -440,6 +447,7 @@ REEVE_API enum reeve_error reeve_multi_commit_async(struct reeve_multi *m, reeve
                                                     void *ctx);
 REEVE_API void reeve_multi_free(struct reeve_multi **m);
 
+// As reeve_create(). A TTL or an access control list: reeve_multi_add().
 static inline void reeve_multi_create(struct reeve_multi *m, const char *path, const void *data,
                                       size_t data_len, unsigned flags)
 {
@@ -447,6 +455,7 @@ static inline void reeve_multi_create(struct reeve_multi *m, const char *path, c
     reeve_multi_add(m, &q);
 }
 
+// As reeve_delete().
 static inline void reeve_multi_delete(struct reeve_multi *m, const char *path, int32_t version)
 {
     struct reeve_request q = reeve_request_of(REEVE_OP_DELETE, path);
@@ -454,6 +463,7 @@ static inline void reeve_multi_delete(struct reeve_multi *m, const char *path, i
     reeve_multi_add(m, &q);
 }
 
+// As reeve_set().
 static inline void reeve_multi_set(struct reeve_multi *m, const char *path, const void *data,
                                    size_t data_len, int32_t version)
 {
@@ -461,6 +471,7 @@ static inline void reeve_multi_set(struct reeve_multi *m, const char *path, cons
     reeve_multi_add(m, &q);
 }
 
+// Nothing is done unless the node exists and has this version (or REEVE_ANY_VERSION).
 static inline void reeve_multi_check(struct reeve_multi *m, const char *path, int32_t version)
 {
     struct reeve_request q = reeve_request_of(REEVE_OP_CHECK, path);
@@ -468,12 +479,14 @@ static inline void reeve_multi_check(struct reeve_multi *m, const char *path, in
     reeve_multi_add(m, &q);
 }
 
+// As reeve_get(), without a watch. Each part has its own error.
 static inline void reeve_multi_get(struct reeve_multi *m, const char *path)
 {
     struct reeve_request q = reeve_request_of(REEVE_OP_GET, path);
     reeve_multi_add(m, &q);
 }
 
+// As reeve_children(), without a watch and without stat.
 static inline void reeve_multi_children(struct reeve_multi *m, const char *path)
 {
     struct reeve_request q = reeve_request_of(REEVE_OP_CHILDREN, path);
