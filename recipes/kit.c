@@ -251,6 +251,34 @@ void kit_cancel(struct kit_timer *t)
     }
 }
 
+// ---- waiting ------------------------------------------------------------------------------------
+
+enum reeve_error kit_wait_new(struct reeve *zk, struct kit_wait *w)
+{
+    return reeve_on_loop(zk) ? REEVE_WRONG_THREAD : reeve_gate_new(zk, &w->gate);
+}
+
+void kit_wait_open(struct kit_wait *w, enum reeve_error e)
+{
+    w->e = e;
+    reeve_gate_open(w->gate);
+}
+
+void kit_wait_done(void *w, enum reeve_error e)
+{
+    kit_wait_open(w, e);
+}
+
+enum reeve_error kit_wait_end(struct kit_wait *w, enum reeve_error begun)
+{
+    if (!begun) {
+        begun = reeve_gate_wait(w->gate);
+        begun = begun ? begun : w->e;
+    }
+    reeve_gate_free(&w->gate);
+    return begun;
+}
+
 // ---- requests -----------------------------------------------------------------------------------
 
 struct request {

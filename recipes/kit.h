@@ -101,6 +101,22 @@ bool kit_is_over(enum reeve_error e);
 // Whether it says nothing but that there is no answer: ask again, after looking what happened.
 bool kit_is_transient(enum reeve_error e);
 
+// ---- waiting ------------------------------------------------------------------------------------
+
+// A blocking call around an asynchronous one, on the waiting thread's stack:
+//     struct kit_wait w;
+//     enum reeve_error e = kit_wait_new(zk, &w);
+//     return e ? e : kit_wait_end(&w, x_async(..., callback that calls kit_wait_open(ctx, e), &w));
+struct kit_wait {
+    struct reeve_gate *gate;
+    enum reeve_error e;
+};
+enum reeve_error kit_wait_new(struct reeve *zk, struct kit_wait *w); // WRONG_THREAD, NO_MEMORY
+void kit_wait_open(struct kit_wait *w, enum reeve_error e);          // the last that touches w
+// begun: what the asynchronous call returned; unless OK nothing is waited for.
+enum reeve_error kit_wait_end(struct kit_wait *w, enum reeve_error begun);
+void kit_wait_done(void *w, enum reeve_error e); // kit_wait_open() as a callback
+
 // ---- requests that hold their object ------------------------------------------------------------
 
 typedef void kit_result_fn(struct kit_object *o, void *arg, const struct reeve_result *r);
