@@ -168,6 +168,11 @@ void kit_close(struct kit_object *o)
     }
 }
 
+bool kit_is_closing(const struct kit_object *o)
+{
+    return atomic_load(&o->closing);
+}
+
 enum reeve_error kit_why_closed(const struct kit_object *o)
 {
     return o->ended ? REEVE_CLOSED : REEVE_CANCELLED;

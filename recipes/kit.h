@@ -94,6 +94,8 @@ enum reeve_error kit_start(struct kit_object *o, struct kit_timer *t, int64_t ms
                            void *arg);
 void kit_cancel(struct kit_timer *t);
 
+// Whether the handle was given back: listeners of the user are not called any more.
+bool kit_is_closing(const struct kit_object *o);
 // What outstanding callbacks are told in on_close(): CLOSED at the client's end, else CANCELLED.
 enum reeve_error kit_why_closed(const struct kit_object *o);
 // Whether the error means that the session of the request, or the client, is over.

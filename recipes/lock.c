@@ -102,10 +102,9 @@ static void on_failed(struct kit_object *o, void *arg, enum reeve_error e)
 
 static void on_turn_lost(struct kit_object *o, void *arg, enum reeve_error e)
 {
-    (void)o;
     struct reeve_lock *l = arg;
     atomic_store(&l->token, 0);
-    if (l->on_lost) {
+    if (l->on_lost && !kit_is_closing(o)) {
         l->on_lost(l->ctx, e);
     }
 }
