@@ -12,6 +12,7 @@
 
 #include "base/endian.h"
 #include "base/must.h"
+#include "client/engine_parts.h"
 
 // ---- memory -------------------------------------------------------------------------------------
 
@@ -284,7 +285,7 @@ void rig_gone(struct rig *r, uint32_t link, const char *why)
     rig_run(r);
 }
 
-void rig_say(struct rig *r, uint32_t link, const void *p, size_t n)
+void rig_send(struct rig *r, uint32_t link, const void *p, size_t n)
 {
     const uint8_t *from = p;
     while (n && r->links[link].open) {
@@ -329,7 +330,7 @@ bool rig_take(struct rig *r, uint32_t link)
     return true;
 }
 
-void rig_welcome(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only)
+void rig_accept(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only)
 {
     assert_true(rig_take(r, link));
     assert_int_equal(r->frame.n, 45 - 8);
@@ -340,7 +341,7 @@ void rig_welcome(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, b
     be32_put(f + 20, 16);
     memset(f + 24, 7, id ? 16 : 0);
     f[40] = read_only;
-    rig_say(r, link, f, sizeof(f));
+    rig_send(r, link, f, sizeof(f));
 }
 
 void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t err,
@@ -354,7 +355,7 @@ void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t
     if (n) {
         memcpy(f + 20, body, n);
     }
-    rig_say(r, link, f, 20 + n);
+    rig_send(r, link, f, 20 + n);
     free(f);
 }
 
@@ -429,4 +430,46 @@ void rig_set(struct rig *r, const char *path)
 {
     rig_submit(r, &(struct reeve_request){
                       .op = REEVE_OP_SET, .path = path, .data = "x", .data_len = 1, .version = -1});
+}
+
+// ---- for most tests -----------------------------------------------------------------------------
+
+struct rig *rig_new(struct reeve_options o)
+{
+    struct rig *r = calloc(1, sizeof(*r));
+    must(r);
+    o.no_shuffle = true;
+    o.servers = o.servers ? o.servers : "a,b";
+    assert_int_equal(rig_begin(r, o), REEVE_OK);
+    return r;
+}
+
+void rig_free(struct rig *r)
+{
+    rig_end(r);
+    assert_int_equal(r->submitted, r->done);
+    free(r);
+}
+
+struct rig *rig_connected(struct reeve_options o)
+{
+    struct rig *r = rig_new(o);
+    rig_run(r);
+    rig_expect(r, "dial 0 a:2181\n");
+    rig_dialed(r, 0);
+    rig_accept(r, 0, 7, 6000, false);
+    rig_expect(r, "state CONNECTED 7 6000 renewed\n");
+    return r;
+}
+
+void rig_reconnect(struct rig *r)
+{
+    uint32_t link = rig_link(r, NULL);
+    rig_dialed(r, link);
+    rig_accept(r, link, 7, 6000, false);
+}
+
+void rig_set_xid(struct rig *r, int32_t last)
+{
+    r->e->xid = last;
 }

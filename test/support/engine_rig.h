@@ -55,11 +55,11 @@ void rig_forget(struct rig *r);
 
 void rig_dialed(struct rig *r, uint32_t link);
 void rig_gone(struct rig *r, uint32_t link, const char *why);
-void rig_say(struct rig *r, uint32_t link, const void *p, size_t n); // the server says
+void rig_send(struct rig *r, uint32_t link, const void *p, size_t n); // the server says
 // The next frame of the client; false: there is none.
 bool rig_take(struct rig *r, uint32_t link);
 // Takes the handshake and answers it.
-void rig_welcome(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only);
+void rig_accept(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only);
 void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t err,
                 const void *body, size_t n);
 void rig_event(struct rig *r, uint32_t link, int32_t type, const char *path);
@@ -75,3 +75,11 @@ void rig_get_watch(struct rig *r, const char *path);
 void rig_set(struct rig *r, const char *path);
 // The watch of all of these, so that it can be taken back.
 void rig_watch_fn(void *ctx, const struct reeve_event *ev);
+
+// The list "a,b" in this order, unless another is given.
+struct rig *rig_new(struct reeve_options o);
+// Connected to a:2181 on link 0 with session 7 and a timeout of 6 s; nothing said yet.
+struct rig *rig_connected(struct reeve_options o);
+void rig_reconnect(struct rig *r);             // the dial under way succeeds, the session goes on
+void rig_free(struct rig *r);                  // every request was answered, nothing leaks
+void rig_set_xid(struct rig *r, int32_t last); // the xid used last
