@@ -306,6 +306,7 @@ static void work_off(struct cli *c)
     struct note *n;
     size_t lost;
     while ((n = notes_get(c->notes, &lost)) != NULL) {
+        line_hide(c->line);
         if (lost > 0) {
             out_note(&c->out, "%zu events came faster than they could be shown", lost);
         }
@@ -327,6 +328,7 @@ static void work_off(struct cli *c)
         }
         note_free(&n);
     }
+    line_show(c->line);
 }
 
 bool cli_turn(struct cli *c, int fd, int timeout_ms)
@@ -340,9 +342,7 @@ bool cli_turn(struct cli *c, int fd, int timeout_ms)
         c->interrupted = true;
     }
     if (fds[0].revents) {
-        line_hide(c->line);
         work_off(c);
-        line_show(c->line);
     }
     return fds[1].revents != 0;
 }

@@ -15,13 +15,13 @@
 #include "cli/bytes.h"
 #include "cli/cli.h"
 #include "cli/complete.h"
+#include "cli/recall.h"
 #include "cli/signals.h"
 
 struct line {
     struct cli *c;
     EditLine *el;
-    History *history;
-    char *file; // NULL: the history is not kept
+    struct recall *recall;
     struct string prompt;
     size_t prompt_width; // columns
     bool editing, hidden;
@@ -235,23 +235,9 @@ static char *history_file(void)
     return home && home[0] ? cli_path_join(home, ".reeve_history") : NULL;
 }
 
-static void save(struct line *l)
-{
-    if (l->file == NULL) {
-        return;
-    }
-    int fd = open(l->file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0) {
-        fchmod(fd, 0600);
-        close(fd);
-        HistEvent ev;
-        history(l->history, &ev, H_SAVE, l->file);
-    }
-}
-
 static bool is_secret(const char *text)
 {
-    return text[0] == ' ' || strncmp(text + strspn(text, " \t"), "addauth", 7) == 0;
+    return strncmp(text, "addauth", 7) == 0;
 }
 
 // ---- life ---------------------------------------------------------------------------------------
@@ -261,24 +247,20 @@ struct line *line_new(struct cli *c)
     struct line *l = cli_alloc(sizeof(*l));
     l->c = c;
     l->el = el_init("reeve", stdin, stdout, stderr);
-    l->history = history_init();
-    if (l->el == NULL || l->history == NULL) {
+    if (l->el == NULL) {
         fputs("reeve: the terminal cannot be used for editing lines\n", stderr);
         exit(1);
     }
-    HistEvent ev;
-    history(l->history, &ev, H_SETSIZE, LINE_HISTORY_MAX);
-    history(l->history, &ev, H_SETUNIQUE, 1);
-    l->file = history_file();
-    if (l->file) {
-        history(l->history, &ev, H_LOAD, l->file);
-    }
+    char *file = history_file();
+    l->recall = recall_new(file);
+    free(file);
     el_set(l->el, EL_CLIENTDATA, l);
     el_set(l->el, EL_EDITOR, "emacs");
     el_set(l->el, EL_PROMPT_ESC, prompt, '\1');
-    el_set(l->el, EL_HIST, history, l->history);
+    el_set(l->el, EL_HIST, recall_step, l->recall);
     el_set(l->el, EL_GETCFN, get_char);
-    el_set(l->el, EL_ADDFN, "reeve-complete", "Complete a command or a path", on_tab);
+    // The narrow el_set() copies these two and never frees them.
+    el_wset(l->el, EL_ADDFN, L"reeve-complete", L"Complete a command or a path", on_tab);
     el_set(l->el, EL_BIND, "^I", "reeve-complete", NULL);
     el_set(l->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(l->el, NULL);
@@ -290,11 +272,9 @@ void line_free(struct line **l)
     if (*l == NULL) {
         return;
     }
-    save(*l);
     el_end((*l)->el);
-    history_end((*l)->history);
+    recall_free(&(*l)->recall);
     string_fini(&(*l)->prompt);
-    free((*l)->file);
     free(*l);
     *l = NULL;
 }
@@ -329,11 +309,7 @@ static void on_interrupt(struct line *l)
 
 static void run_one(struct line *l, const char *text)
 {
-    HistEvent ev;
-    if (text[strspn(text, " \t")] != '\0' && !is_secret(text)) {
-        history(l->history, &ev, H_ENTER, text);
-        save(l);
-    }
+    recall_add(l->recall, text, !is_secret(text));
     int code = cli_run_line(l->c, text);
     if (code == CLI_INTERRUPTED) {
         on_interrupt(l);

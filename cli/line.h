@@ -3,15 +3,13 @@
 // The line editor of the interactive shell: libedit with a history in a file, completion, a prompt
 // that tells the server and the state, and watch events printed above the line being written.
 //
-// The history is ~/.reeve_history (REEVE_HISTORY names another file, or none if empty): the last
-// LINE_HISTORY_MAX lines, readable by its owner alone. Lines that begin with a space are not kept,
-// nor is addauth, which has a password in it.
+// The history (recall.h) is ~/.reeve_history; REEVE_HISTORY names another file, or none if empty.
+// Lines that begin with a space are not kept, and addauth, which has a password in it, only for
+// this shell.
 #pragma once
 
 struct cli;
 struct line;
-
-enum { LINE_HISTORY_MAX = 1000 };
 
 struct line *line_new(struct cli *c);
 void line_free(struct line **l);
