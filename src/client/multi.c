@@ -77,7 +77,9 @@ void reeve_multi_free(struct reeve_multi **m)
 {
     if (*m) {
         struct reeve *zk = (*m)->zk;
-        reeve_realloc(zk, (*m)->parts, 0);
+        if ((*m)->parts) {
+            reeve_realloc(zk, (*m)->parts, 0);
+        }
         reeve_realloc(zk, *m, 0);
         *m = NULL;
     }
