@@ -16,7 +16,7 @@ enum {
     FRAME_MAX = 16 << 20
 };
 
-struct client *client_new(struct world *w, uint32_t index, bool chaos)
+struct client *simclient_new(struct world *w, uint32_t index, bool chaos)
 {
     static const int32_t timeouts[] = {1000, 2000, 4000, 9000, 60000, 0, -1};
     struct client *c = mem_zalloc(sizeof(*c));
@@ -34,7 +34,7 @@ struct client *client_new(struct world *w, uint32_t index, bool chaos)
     return c;
 }
 
-void client_free(struct client **cp)
+void simclient_free(struct client **cp)
 {
     struct client *c = *cp;
     *cp = NULL;

@@ -54,8 +54,8 @@ struct client {
     uint64_t answered;
 };
 
-struct client *client_new(struct world *w, uint32_t index, bool chaos);
-void client_free(struct client **c);
+struct client *simclient_new(struct world *w, uint32_t index, bool chaos);
+void simclient_free(struct client **c);
 
 void client_tick(struct client *c);                        // SCHED_CLIENT
 void client_on_connected(struct client *c, uint32_t link); // from the net

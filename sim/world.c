@@ -83,7 +83,7 @@ struct world *world_new(const struct options *o)
     w->clients_n = o->clients ? (uint32_t)o->clients : 2 + (uint32_t)world_below(w, 6);
     for (uint32_t i = 0; i < w->clients_n; i++) {
         bool chaos = i > 0 && i + 1 == w->clients_n && world_chance(w, 1, 2);
-        w->clients[i] = client_new(w, i, chaos);
+        w->clients[i] = simclient_new(w, i, chaos);
         world_later(w, world_delay(w, 200 * SIM_MS),
                     (struct sched_event){.kind = SCHED_CLIENT, .a = i});
     }
@@ -101,7 +101,7 @@ void world_free(struct world **wp)
         host_free(&w->hosts[i]);
     }
     for (uint32_t i = 0; i < w->clients_n; i++) {
-        client_free(&w->clients[i]);
+        simclient_free(&w->clients[i]);
     }
     check_tree_free(&w->check);
     net_fini(w);

@@ -21,153 +21,154 @@ static const struct reeve_options plain;
 static void a_silent_dial_gets_company(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.servers = "a,b,c,d"});
-    rig_wait(r, 249);
-    rig_expect(r, "dial 0 a:2181\n");
-    rig_wait(r, 1);
-    rig_expect(r, "dial 1 b:2181\n");
-    rig_wait(r, 250);
-    rig_expect(r, "dial 2 c:2181\n");
-    rig_wait(r, 1500);
-    rig_expect(r, ""); // no more than three
-    rig_dialed(r, 1);
-    rig_expect(r, "cut 0\ncut 2\n");
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b,c,d"});
+    erig_wait(r, 249);
+    erig_expect(r, "dial 0 a:2181\n");
+    erig_wait(r, 1);
+    erig_expect(r, "dial 1 b:2181\n");
+    erig_wait(r, 250);
+    erig_expect(r, "dial 2 c:2181\n");
+    erig_wait(r, 1500);
+    erig_expect(r, ""); // no more than three
+    erig_dialed(r, 1);
+    erig_expect(r, "cut 0\ncut 2\n");
     assert_int_equal(r->links[1].n, 4 + 45);
-    rig_accept(r, 1, 9, 4000, false);
-    rig_expect(r, "state CONNECTED 9 4000 renewed\n");
-    rig_free(r);
+    erig_accept(r, 1, 9, 4000, false);
+    erig_expect(r, "state CONNECTED 9 4000 renewed\n");
+    erig_free(r);
 }
 
 static void a_refused_dial_is_followed_at_once(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.servers = "a,b"});
-    rig_run(r);
-    rig_gone(r, 0, "connection refused");
-    rig_expect(r, "dial 0 a:2181\ndial 0 b:2181\n");
-    rig_gone(r, 0, "connection refused");
-    rig_expect(r, ""); // a round has failed: now it waits
-    rig_wait(r, 51);
-    rig_expect(r, "dial 0 a:2181\n");
-    rig_free(r);
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b"});
+    erig_run(r);
+    erig_gone(r, 0, "connection refused");
+    erig_expect(r, "dial 0 a:2181\ndial 0 b:2181\n");
+    erig_gone(r, 0, "connection refused");
+    erig_expect(r, ""); // a round has failed: now it waits
+    erig_wait(r, 51);
+    erig_expect(r, "dial 0 a:2181\n");
+    erig_free(r);
 }
 
 static void dials_without_end_are_given_up(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.servers = "a", .session_timeout_ms = 1000});
-    rig_wait(r, 999);
-    rig_expect(r, "dial 0 a:2181\n");
-    rig_wait(r, 1);
-    rig_expect(r, "cut 0\n");
-    rig_wait(r, 60);
-    rig_expect(r, "dial 0 a:2181\n");
-    rig_free(r);
+    struct erig *r = erig_new((struct reeve_options){.servers = "a", .session_timeout_ms = 1000});
+    erig_wait(r, 999);
+    erig_expect(r, "dial 0 a:2181\n");
+    erig_wait(r, 1);
+    erig_expect(r, "cut 0\n");
+    erig_wait(r, 60);
+    erig_expect(r, "dial 0 a:2181\n");
+    erig_free(r);
 }
 
 static void failed_rounds_are_no_hot_loop(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.servers = "a,b,c"});
-    rig_run(r);
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b,c"});
+    erig_run(r);
     int dials = 0;
     for (int64_t t = 0; t < 60000; t++) {
         for (uint32_t i = 0; i < ENGINE_LINKS_MAX; i++) {
             if (r->links[i].open) {
                 dials++;
                 if (dials % 2) {
-                    rig_gone(r, i, "connection refused");
+                    erig_gone(r, i, "connection refused");
                 } else {
-                    rig_dialed(r, i); // accepted, and closed at once
-                    rig_gone(r, i, "");
+                    erig_dialed(r, i); // accepted, and closed at once
+                    erig_gone(r, i, "");
                 }
             }
         }
-        rig_wait(r, 1);
+        erig_wait(r, 1);
     }
     // About two rounds in a second, once it has slowed down.
     assert_in_range(dials, 3 * 60, 3 * 60 * 4);
-    rig_free(r);
+    erig_free(r);
 }
 
 static void a_server_that_holds_the_handshake_is_left(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.servers = "a,b", .session_timeout_ms = 4000});
-    rig_run(r);
-    rig_dialed(r, 0);
-    rig_forget(r);
-    rig_wait(r, 1999);
-    rig_expect(r, "");
-    rig_wait(r, 1);
-    rig_expect(r, "cut 0\ndial 0 b:2181\n");
-    rig_dialed(r, 0);
-    rig_wait(r, 2000);
-    rig_expect(r, "cut 0\n");
-    rig_wait(r, 51);
-    rig_expect(r, "dial 0 a:2181\n");
-    rig_dialed(r, 0);
-    rig_wait(r, 3999); // twice as long in the second round
-    rig_expect(r, "");
-    rig_accept(r, 0, 3, 4000, false);
-    rig_expect(r, "state CONNECTED 3 4000 renewed\n");
-    rig_free(r);
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b", .session_timeout_ms = 4000});
+    erig_run(r);
+    erig_dialed(r, 0);
+    erig_forget(r);
+    erig_wait(r, 1999);
+    erig_expect(r, "");
+    erig_wait(r, 1);
+    erig_expect(r, "cut 0\ndial 0 b:2181\n");
+    erig_dialed(r, 0);
+    erig_wait(r, 2000);
+    erig_expect(r, "cut 0\n");
+    erig_wait(r, 51);
+    erig_expect(r, "dial 0 a:2181\n");
+    erig_dialed(r, 0);
+    erig_wait(r, 3999); // twice as long in the second round
+    erig_expect(r, "");
+    erig_accept(r, 0, 3, 4000, false);
+    erig_expect(r, "state CONNECTED 3 4000 renewed\n");
+    erig_free(r);
 }
 
 static void waiting_requests_fail_with_what_every_server_said(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.servers = "a,b", .session_timeout_ms = 2000});
-    rig_get(r, "/x");
-    rig_gone(r, 0, "connection refused");
-    rig_gone(r, 0, "no such name");
-    rig_forget(r);
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b", .session_timeout_ms = 2000});
+    erig_get(r, "/x");
+    erig_gone(r, 0, "connection refused");
+    erig_gone(r, 0, "no such name");
+    erig_forget(r);
     for (int i = 0; i < 100; i++) { // both go on like this
         for (uint32_t k = 0; k < ENGINE_LINKS_MAX; k++) {
             if (r->links[k].open) {
                 bool a = r->links[k].host[0] == 'a';
-                rig_gone(r, k, a ? "connection refused" : "no such name");
+                erig_gone(r, k, a ? "connection refused" : "no such name");
             }
         }
-        rig_wait(r, i < 99 ? 20 : 19);
+        erig_wait(r, i < 99 ? 20 : 19);
     }
-    assert_false(rig_saw(r, "done"));
-    rig_wait(r, 1);
-    assert_true(rig_saw(r, "done get /x -4 (no server: a:2181: connection refused; b:2181: no such "
-                           "name)\n"));
-    rig_free(r);
+    assert_false(erig_saw(r, "done"));
+    erig_wait(r, 1);
+    assert_true(erig_saw(r,
+                         "done get /x -4 (no server: a:2181: connection refused; b:2181: no such "
+                         "name)\n"));
+    erig_free(r);
 }
 
 static void what_waits_is_sent_in_order_as_soon_as_there_is_a_session(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){0});
-    rig_get(r, "/1");
-    rig_set(r, "/2");
-    rig_dialed(r, 0);
+    struct erig *r = erig_new((struct reeve_options){0});
+    erig_get(r, "/1");
+    erig_set(r, "/2");
+    erig_dialed(r, 0);
     assert_int_equal(r->links[0].n, 49);
-    rig_accept(r, 0, 7, 6000, false);
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_serve(r, 0, OP_SET_DATA, 2, -110);
-    rig_expect(r,
-               "dial 0 a:2181\nstate CONNECTED 7 6000 renewed\ndone get /1 0\ndone set /2 -110\n");
+    erig_accept(r, 0, 7, 6000, false);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_serve(r, 0, OP_SET_DATA, 2, -110);
+    erig_expect(r,
+                "dial 0 a:2181\nstate CONNECTED 7 6000 renewed\ndone get /1 0\ndone set /2 -110\n");
     struct reeve_session s;
     engine_get_session(r->e, &s);
     assert_int_equal(s.zxid, 2);
     assert_string_equal(s.server, "a:2181");
-    rig_free(r);
+    erig_free(r);
 }
 
 static void the_handshake_says_what_is_known(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.read_only = true});
-    rig_get(r, "/x");
-    rig_serve(r, 0, OP_GET_DATA, 77, 0);
-    rig_gone(r, 0, "");
-    rig_dialed(r, 0);
-    assert_true(rig_take(r, 0));
-    // Version and the first half of the zxid are what rig_take() reads as a header.
+    struct erig *r = erig_connected((struct reeve_options){.read_only = true});
+    erig_get(r, "/x");
+    erig_serve(r, 0, OP_GET_DATA, 77, 0);
+    erig_gone(r, 0, "");
+    erig_dialed(r, 0);
+    assert_true(erig_take(r, 0));
+    // Version and the first half of the zxid are what erig_take() reads as a header.
     assert_int_equal(r->frame.n, 37);
     assert_int_equal(be32_get(r->frame.body), 77);
     assert_int_equal(be32_get(r->frame.body + 4), 10000);
@@ -177,7 +178,7 @@ static void the_handshake_says_what_is_known(void **state)
         assert_int_equal(r->frame.body[20 + i], 7);
     }
     assert_int_equal(r->frame.body[36], 1);
-    rig_free(r);
+    erig_free(r);
 }
 
 // ---- lost connections ---------------------------------------------------------------------------
@@ -185,76 +186,76 @@ static void the_handshake_says_what_is_known(void **state)
 static void reads_are_asked_again_and_writes_fail_together(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get(r, "/1");
-    rig_set(r, "/2");
+    struct erig *r = erig_connected(plain);
+    erig_get(r, "/1");
+    erig_set(r, "/2");
     r->stuck = true;
-    rig_get(r, "/3");
-    rig_set(r, "/4");
-    rig_gone(r, 0, "reset");
-    rig_expect(r, "state SUSPENDED (" LOST_A "reset)\n"
-                  "done set /2 -4 maybe_done (" LOST_A "reset)\n"
-                  "done set /4 -4 (" LOST_A "reset)\n"
-                  "dial 0 b:2181\n");
+    erig_get(r, "/3");
+    erig_set(r, "/4");
+    erig_gone(r, 0, "reset");
+    erig_expect(r, "state SUSPENDED (" LOST_A "reset)\n"
+                   "done set /2 -4 maybe_done (" LOST_A "reset)\n"
+                   "done set /4 -4 (" LOST_A "reset)\n"
+                   "dial 0 b:2181\n");
     r->stuck = false;
-    rig_set(r, "/5"); // after the loss: waits
-    rig_reconnect(r);
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_serve(r, 0, OP_SET_DATA, 2, 0);
-    rig_expect(r, "state CONNECTED 7 6000\ndone get /1 0\ndone get /3 0\ndone set /5 0\n");
-    rig_free(r);
+    erig_set(r, "/5"); // after the loss: waits
+    erig_reconnect(r);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_serve(r, 0, OP_SET_DATA, 2, 0);
+    erig_expect(r, "state CONNECTED 7 6000\ndone get /1 0\ndone get /3 0\ndone set /5 0\n");
+    erig_free(r);
 }
 
 static void maybe_done_needs_the_last_byte(void **state)
 {
     (void)state;
     for (size_t cut = 0; cut < 2; cut++) {
-        struct rig *r = rig_connected(plain);
+        struct erig *r = erig_connected(plain);
         r->stuck = true;
-        rig_set(r, "/x");
+        erig_set(r, "/x");
         struct slice s = engine_output(r->e, 0);
         engine_sent(r->e, 0, s.n - cut);
-        rig_gone(r, 0, "reset");
-        assert_int_equal(rig_saw(r, "done set /x -4 maybe_done"), cut == 0);
-        assert_true(rig_saw(r, "done set /x -4"));
-        rig_free(r);
+        erig_gone(r, 0, "reset");
+        assert_int_equal(erig_saw(r, "done set /x -4 maybe_done"), cut == 0);
+        assert_true(erig_saw(r, "done set /x -4"));
+        erig_free(r);
     }
 }
 
 static void a_read_is_sent_three_times(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.servers = "a"});
-    rig_get(r, "/poison");
-    rig_forget(r);
+    struct erig *r = erig_connected((struct reeve_options){.servers = "a"});
+    erig_get(r, "/poison");
+    erig_forget(r);
     for (int i = 0; i < 2; i++) {
-        rig_wait(r, 1000);
-        rig_gone(r, 0, "reset");
-        assert_false(rig_saw(r, "done"));
-        rig_reconnect(r);
+        erig_wait(r, 1000);
+        erig_gone(r, 0, "reset");
+        assert_false(erig_saw(r, "done"));
+        erig_reconnect(r);
     }
-    rig_wait(r, 1000);
-    rig_gone(r, 0, "reset");
-    assert_true(rig_saw(r, "done get /poison -4 (" LOST_A "reset)\n"));
-    rig_free(r);
+    erig_wait(r, 1000);
+    erig_gone(r, 0, "reset");
+    assert_true(erig_saw(r, "done get /poison -4 (" LOST_A "reset)\n"));
+    erig_free(r);
 }
 
 static void a_connection_that_lived_is_replaced_at_once_another_after_a_wait(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.servers = "a"});
-    rig_wait(r, 1000);
-    rig_gone(r, 0, "reset");
-    assert_true(rig_saw(r, "dial 0 a:2181\n"));
-    rig_reconnect(r);
-    rig_forget(r);
-    rig_wait(r, 900);
-    rig_gone(r, 0, "reset");
-    assert_false(rig_saw(r, "dial"));
-    rig_wait(r, 51);
-    assert_true(rig_saw(r, "dial 0 a:2181\n"));
-    rig_free(r);
+    struct erig *r = erig_connected((struct reeve_options){.servers = "a"});
+    erig_wait(r, 1000);
+    erig_gone(r, 0, "reset");
+    assert_true(erig_saw(r, "dial 0 a:2181\n"));
+    erig_reconnect(r);
+    erig_forget(r);
+    erig_wait(r, 900);
+    erig_gone(r, 0, "reset");
+    assert_false(erig_saw(r, "dial"));
+    erig_wait(r, 51);
+    assert_true(erig_saw(r, "dial 0 a:2181\n"));
+    erig_free(r);
 }
 
 // ---- time limits --------------------------------------------------------------------------------
@@ -262,46 +263,46 @@ static void a_connection_that_lived_is_replaced_at_once_another_after_a_wait(voi
 static void an_unsent_request_times_out_alone(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.request_timeout_ms = 500});
-    rig_set(r, "/x");
-    rig_submit(r, &(struct reeve_request){.op = REEVE_OP_GET, .path = "/y", .timeout_ms = 100});
-    rig_wait(r, 99);
-    assert_false(rig_saw(r, "done"));
-    rig_wait(r, 1);
-    assert_true(rig_saw(r, "done get /y -7 (it could not be sent within 100 ms)\n"));
-    rig_wait(r, 399);
-    assert_false(rig_saw(r, "done set"));
-    rig_wait(r, 1);
-    assert_true(rig_saw(r, "done set /x -7 (it could not be sent within 500 ms)\n"));
-    rig_free(r);
+    struct erig *r = erig_new((struct reeve_options){.request_timeout_ms = 500});
+    erig_set(r, "/x");
+    erig_submit(r, &(struct reeve_request){.op = REEVE_OP_GET, .path = "/y", .timeout_ms = 100});
+    erig_wait(r, 99);
+    assert_false(erig_saw(r, "done"));
+    erig_wait(r, 1);
+    assert_true(erig_saw(r, "done get /y -7 (it could not be sent within 100 ms)\n"));
+    erig_wait(r, 399);
+    assert_false(erig_saw(r, "done set"));
+    erig_wait(r, 1);
+    assert_true(erig_saw(r, "done set /x -7 (it could not be sent within 500 ms)\n"));
+    erig_free(r);
 }
 
 static void a_sent_one_takes_the_connection_with_it(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.request_timeout_ms = 700});
-    rig_get(r, "/1");
-    rig_set(r, "/2");
-    rig_submit(r, &(struct reeve_request){.op = REEVE_OP_GET, .path = "/3", .timeout_ms = 5000});
-    rig_wait(r, 699);
-    rig_expect(r, "");
-    rig_wait(r, 1);
-    rig_expect(r, "state SUSPENDED (" LOST_A "a request was not answered in time)\n"
-                  "done get /1 -7 (no answer within 700 ms)\n"
-                  "done set /2 -7 maybe_done (no answer within 700 ms)\n"
-                  "cut 0\ndial 0 b:2181\n");
-    rig_reconnect(r);
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_expect(r, "state CONNECTED 7 6000\ndone get /3 0\n");
-    rig_free(r);
+    struct erig *r = erig_connected((struct reeve_options){.request_timeout_ms = 700});
+    erig_get(r, "/1");
+    erig_set(r, "/2");
+    erig_submit(r, &(struct reeve_request){.op = REEVE_OP_GET, .path = "/3", .timeout_ms = 5000});
+    erig_wait(r, 699);
+    erig_expect(r, "");
+    erig_wait(r, 1);
+    erig_expect(r, "state SUSPENDED (" LOST_A "a request was not answered in time)\n"
+                   "done get /1 -7 (no answer within 700 ms)\n"
+                   "done set /2 -7 maybe_done (no answer within 700 ms)\n"
+                   "cut 0\ndial 0 b:2181\n");
+    erig_reconnect(r);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_expect(r, "state CONNECTED 7 6000\ndone get /3 0\n");
+    erig_free(r);
 }
 
 static void many_time_limits_cost_few_looks(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.session_timeout_ms = 60000});
+    struct erig *r = erig_new((struct reeve_options){.session_timeout_ms = 60000});
     for (int i = 0; i < 300; i++) {
-        rig_submit(
+        erig_submit(
             r, &(struct reeve_request){.op = REEVE_OP_GET, .path = "/x", .timeout_ms = 1000 + i});
     }
     int wakes = 0;
@@ -311,12 +312,12 @@ static void many_time_limits_cost_few_looks(void **state)
         assert_true(at.ns >= r->now.ns);
         r->now = at;
         engine_set_now(r->e, r->now);
-        rig_run(r);
+        erig_run(r);
         wakes++;
     }
     assert_int_equal(r->done, 300);
     assert_in_range(wakes, 1, 60);
-    rig_free(r);
+    erig_free(r);
 }
 
 // ---- answers ------------------------------------------------------------------------------------
@@ -324,60 +325,60 @@ static void many_time_limits_cost_few_looks(void **state)
 static void watches_fire_before_the_answers_behind_them(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.servers = "a,b/app"});
-    rig_get_watch(r, "/x");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_submit(r, &(struct reeve_request){.op = REEVE_OP_ADD_WATCH,
-                                          .path = "/",
-                                          .kind = REEVE_WATCH_RECURSIVE,
-                                          .watch = {rig_watch_fn, NULL}});
-    assert_true(rig_take(r, 0));
-    rig_answer(r, 0, r->frame.xid, 1, 0, "\0\0\0", 4);
-    rig_get(r, "/x");
-    rig_event(r, 0, 3, "/app/x");
-    rig_serve(r, 0, OP_GET_DATA, 2, 0);
-    rig_event(r, 0, 1, "/app");
-    rig_event(r, 0, 3, "/elsewhere");
-    rig_expect(r, "done get /x 0 watching\ndone add_watch / 0 watching\n"
-                  "watch 3 /x last\nwatch 3 /x\n"
-                  "done get /x 0\nwatch 1 /\n");
+    struct erig *r = erig_connected((struct reeve_options){.servers = "a,b/app"});
+    erig_get_watch(r, "/x");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_submit(r, &(struct reeve_request){.op = REEVE_OP_ADD_WATCH,
+                                           .path = "/",
+                                           .kind = REEVE_WATCH_RECURSIVE,
+                                           .watch = {erig_watch_fn, NULL}});
+    assert_true(erig_take(r, 0));
+    erig_answer(r, 0, r->frame.xid, 1, 0, "\0\0\0", 4);
+    erig_get(r, "/x");
+    erig_event(r, 0, 3, "/app/x");
+    erig_serve(r, 0, OP_GET_DATA, 2, 0);
+    erig_event(r, 0, 1, "/app");
+    erig_event(r, 0, 3, "/elsewhere");
+    erig_expect(r, "done get /x 0 watching\ndone add_watch / 0 watching\n"
+                   "watch 3 /x last\nwatch 3 /x\n"
+                   "done get /x 0\nwatch 1 /\n");
     engine_close(r->e, false);
-    rig_run(r);
-    rig_expect(r, "state ENDED\nwatch 5 / last -201\ncut 0\nover\n");
-    rig_free(r);
+    erig_run(r);
+    erig_expect(r, "state ENDED\nwatch 5 / last -201\ncut 0\nover\n");
+    erig_free(r);
 }
 
 static void exists_watches_what_is_not_there(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = "/x", .watch = {rig_watch_fn, NULL}};
-    rig_submit(r, &q);
-    rig_serve(r, 0, OP_EXISTS, 1, -101);
-    rig_submit(r, &q);
-    rig_serve(r, 0, OP_EXISTS, 1, -102);
-    rig_event(r, 0, 1, "/x");
-    rig_expect(r, "done exists /x -101 watching\ndone exists /x -102\nwatch 1 /x last\n");
-    rig_free(r);
+    struct erig *r = erig_connected(plain);
+    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = "/x", .watch = {erig_watch_fn, NULL}};
+    erig_submit(r, &q);
+    erig_serve(r, 0, OP_EXISTS, 1, -101);
+    erig_submit(r, &q);
+    erig_serve(r, 0, OP_EXISTS, 1, -102);
+    erig_event(r, 0, 1, "/x");
+    erig_expect(r, "done exists /x -101 watching\ndone exists /x -102\nwatch 1 /x last\n");
+    erig_free(r);
 }
 
 static void xids_wrap(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get(r, "/0");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
+    struct erig *r = erig_connected(plain);
+    erig_get(r, "/0");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
     assert_int_equal(r->frame.xid, 1);
-    rig_set_xid(r, INT32_MAX - 1);
+    erig_set_xid(r, INT32_MAX - 1);
     for (int i = 0; i < 3; i++) {
-        rig_get(r, "/x");
+        erig_get(r, "/x");
     }
     static const int32_t want[] = {INT32_MAX, 1, 2};
     for (int i = 0; i < 3; i++) {
-        rig_serve(r, 0, OP_GET_DATA, 1, 0);
+        erig_serve(r, 0, OP_GET_DATA, 1, 0);
         assert_int_equal(r->frame.xid, want[i]);
     }
-    rig_free(r);
+    erig_free(r);
 }
 
 static void wrong_answers_end_the_connection(void **state)
@@ -394,50 +395,50 @@ static void wrong_answers_end_the_connection(void **state)
                 {-8, 0, "it did not take the watches again (error 0)"},
                 {-1, 0, "it sent a malformed event"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct rig *r = rig_connected(plain);
-        rig_get(r, "/x");
-        rig_answer(r, 0, rows[i].xid, 1, rows[i].err, NULL, 0);
-        assert_true(rig_saw(r, rows[i].why));
-        assert_true(rig_saw(r, "state SUSPENDED"));
-        assert_true(rig_saw(r, "cut 0"));
-        rig_reconnect(r);
-        rig_serve(r, 0, OP_GET_DATA, 1, 0);
-        assert_true(rig_saw(r, "done get /x 0\n"));
-        rig_free(r);
+        struct erig *r = erig_connected(plain);
+        erig_get(r, "/x");
+        erig_answer(r, 0, rows[i].xid, 1, rows[i].err, NULL, 0);
+        assert_true(erig_saw(r, rows[i].why));
+        assert_true(erig_saw(r, "state SUSPENDED"));
+        assert_true(erig_saw(r, "cut 0"));
+        erig_reconnect(r);
+        erig_serve(r, 0, OP_GET_DATA, 1, 0);
+        assert_true(erig_saw(r, "done get /x 0\n"));
+        erig_free(r);
     }
 }
 
 static void an_answer_before_the_request_is_out_is_wrong(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
+    struct erig *r = erig_connected(plain);
     r->out_max = 5;
     r->stuck = true;
-    rig_get(r, "/x");
+    erig_get(r, "/x");
     struct slice s = engine_output(r->e, 0);
     engine_sent(r->e, 0, s.n - 1);
-    rig_answer(r, 0, 1, 1, 0, NULL, 0);
-    assert_true(rig_saw(r, "it answered what was not asked (xid 1)"));
+    erig_answer(r, 0, 1, 1, 0, NULL, 0);
+    assert_true(erig_saw(r, "it answered what was not asked (xid 1)"));
     r->stuck = false;
-    rig_reconnect(r);
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_free(r);
+    erig_reconnect(r);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_free(r);
 }
 
 static void a_malformed_body_fails_its_request_only(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get_watch(r, "/x");
-    rig_set(r, "/y");
-    rig_get(r, "/z");
+    struct erig *r = erig_connected(plain);
+    erig_get_watch(r, "/x");
+    erig_set(r, "/y");
+    erig_get(r, "/z");
     for (int i = 0; i < 2; i++) {
-        assert_true(rig_take(r, 0));
-        rig_answer(r, 0, r->frame.xid, 3, 0, "\0\0\1", 3);
+        assert_true(erig_take(r, 0));
+        erig_answer(r, 0, r->frame.xid, 3, 0, "\0\0\1", 3);
     }
-    rig_serve(r, 0, OP_GET_DATA, 4, 0);
-    rig_expect(r, "done get /x -204\ndone set /y -204 maybe_done\ndone get /z 0\n");
-    rig_free(r);
+    erig_serve(r, 0, OP_GET_DATA, 4, 0);
+    erig_expect(r, "done get /x -204\ndone set /y -204 maybe_done\ndone get /z 0\n");
+    erig_free(r);
 }
 
 int main(void)
