@@ -131,6 +131,9 @@ typedef void kit_done_fn(struct kit_object *o, void *arg, enum reeve_error e);
 // none), empty, open to all. Lost connections are gone through. OK: it is there, or was. If this
 // does not return OK, done is not called; it is never called from inside.
 enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn *done, void *arg);
+// The same with persistent nodes, for layouts of programs that do not expect their paths to go.
+enum reeve_error kit_ensure_plain(struct kit_object *o, const char *path, kit_done_fn *done,
+                                  void *arg);
 
 // ---- seats --------------------------------------------------------------------------------------
 
@@ -150,11 +153,12 @@ struct kit_seat {
     const char *parent; // borrowed while it is not EMPTY
     const void *data;   // the same
     size_t data_len;
-    unsigned flags;  // REEVE_EPHEMERAL, REEVE_SEQUENTIAL
-    char *name;      // what was asked for, without the digits of a sequential node
-    char *path;      // TAKEN: the whole path; stays to be read until the next kit_seat_take()
-    int64_t czxid;   // TAKEN: of its creation: never twice, and growing
-    int64_t session; // TAKEN: the owner, 0 of a persistent one
+    unsigned flags;     // REEVE_EPHEMERAL, REEVE_SEQUENTIAL
+    char *name;         // what was asked for, without the digits of a sequential node
+    char *path;         // TAKEN: the whole path; stays to be read until the next kit_seat_take()
+    int64_t czxid;      // TAKEN: of its creation: never twice, and growing
+    int64_t session;    // TAKEN: the owner, 0 of a persistent one
+    bool plain_parents; // make them with kit_ensure_plain; to be set after kit_seat_init()
     kit_done_fn *taken, *left;
     void *taken_arg, *left_arg;
     void (*step)(struct kit_seat *s); // under way, or to be tried again

@@ -82,7 +82,8 @@ static void ensure_on_result(struct kit_object *o, void *arg, const struct reeve
     }
 }
 
-enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn *done, void *arg)
+static enum reeve_error ensure(struct kit_object *o, const char *path, unsigned flags,
+                               kit_done_fn *done, void *arg)
 {
     size_t n = strlen(path);
     struct ensure *en = kit_alloc(o->zk, sizeof(*en) + n + 1);
@@ -90,7 +91,7 @@ enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn 
         return REEVE_NO_MEMORY;
     }
     *en = (struct ensure){.o = o, .done = done, .arg = arg, .n = n, .at = n};
-    en->flags = REEVE_CONTAINER;
+    en->flags = flags;
     en->looking = true;
     memcpy(en->path, path, n + 1);
     enum reeve_error e = ensure_ask(en);
@@ -98,6 +99,17 @@ enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn 
         kit_free(o->zk, en);
     }
     return e;
+}
+
+enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn *done, void *arg)
+{
+    return ensure(o, path, REEVE_CONTAINER, done, arg);
+}
+
+enum reeve_error kit_ensure_plain(struct kit_object *o, const char *path, kit_done_fn *done,
+                                  void *arg)
+{
+    return ensure(o, path, REEVE_PERSISTENT, done, arg);
 }
 
 // ---- names --------------------------------------------------------------------------------------
@@ -293,7 +305,8 @@ static void on_parents(struct kit_object *o, void *arg, enum reeve_error e)
 
 static void make_parents(struct kit_seat *s)
 {
-    enum reeve_error e = kit_ensure(s->o, s->parent, on_parents, s);
+    unsigned flags = s->plain_parents ? REEVE_PERSISTENT : REEVE_CONTAINER;
+    enum reeve_error e = ensure(s->o, s->parent, flags, on_parents, s);
     s->busy = !e;
     if (e) {
         finish(s, e);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// struct reeve_lock: a turn (lock_turn.h), and at most one user who wants it.
+// struct reeve_lock: what a user sees of a lock: a machine (lock_kind.h) that contends, and at most
+// one user who wants it.
 //
-//     turn IDLE, nobody wants --acquire--> a want, turn under way --granted--> HELD, no want
-//     turn ENDING (released, given up) --acquire--> a want that begins when the turn is idle
+//     machine idle, nobody wants --acquire--> a want, machine under way --granted--> held, no want
+//     machine ending (released, given up) --acquire--> a want that begins when it is idle
 //
 // The token is the only field that other threads read.
 #include "reeve/lock.h"
 
-#include "recipes/lock_list.h"
-#include "recipes/lock_turn.h"
+#include "recipes/lock_kind.h"
 
 struct want {
     reeve_lock_fn *done;
@@ -24,21 +24,17 @@ struct released {
 
 struct reeve_lock {
     struct kit_object o;
-    char *path;
+    char *path, *list_path;
     void *payload;
     void (*on_lost)(void *ctx, enum reeve_error why);
     void *ctx;
-    struct turn turn;
+    const struct lock_kind *kind;
+    void *machine;
+    struct lock_list_want list;
     struct want *want;
-    struct released *released; // who waits for ENDING to end
+    struct released *released; // who waits for the end of what was held
     struct kit_timer timeout;
     _Atomic int64_t token;
-};
-
-static const char *const markers[] = {"lock-", "__lock__"};
-static const struct turn_rule rules[] = {
-    [REEVE_LAYOUT_CURATOR] = {false, "lock-", {"lock-", "__lock__"}, 2},
-    [REEVE_LAYOUT_KAZOO] = {true, "__lock__", {"lock-", "__lock__"}, 2},
 };
 
 // ---- the one who wants it -----------------------------------------------------------------------
@@ -65,7 +61,7 @@ static bool end_want(struct reeve_lock *l, enum reeve_error e, int64_t token)
 static void give_up(struct reeve_lock *l, enum reeve_error e)
 {
     if (l->want) {
-        (void)turn_end(&l->turn);
+        (void)l->kind->end(l->machine);
         (void)end_want(l, e, 0);
     }
 }
@@ -78,20 +74,22 @@ static void on_timeout(struct kit_object *o, void *arg)
 
 static void begin(struct reeve_lock *l)
 {
-    enum reeve_error e = turn_begin(&l->turn, l->want->timeout_ms == 0);
+    enum reeve_error e = l->kind->begin(l->machine, l->want->timeout_ms == 0);
     if (e) {
         (void)end_want(l, e, 0);
     }
 }
 
-// ---- hooks of the turn --------------------------------------------------------------------------
+// ---- hooks of the machine
+// --------------------------------------------------------------------------
 
 static void on_granted(struct kit_object *o, void *arg)
 {
     struct reeve_lock *l = arg;
     (void)o;
-    atomic_store(&l->token, l->turn.seat.czxid);
-    (void)end_want(l, REEVE_OK, l->turn.seat.czxid);
+    int64_t token = l->kind->token(l->machine);
+    atomic_store(&l->token, token);
+    (void)end_want(l, REEVE_OK, token);
 }
 
 static void on_failed(struct kit_object *o, void *arg, enum reeve_error e)
@@ -130,21 +128,26 @@ static const struct turn_hooks hooks = {on_granted, on_failed, on_turn_lost, on_
 
 static void on_session(struct kit_object *o, const struct reeve_session *s)
 {
-    turn_on_session(&((struct reeve_lock *)o)->turn, s);
+    struct reeve_lock *l = (struct reeve_lock *)o;
+    l->kind->on_session(l->machine, s);
 }
 
 static void on_close(struct kit_object *o)
 {
     struct reeve_lock *l = (struct reeve_lock *)o;
     atomic_store(&l->token, 0);
-    (void)turn_end(&l->turn);
+    (void)l->kind->end(l->machine);
     (void)end_want(l, kit_why_closed(o), 0);
 }
 
 static void fini(struct kit_object *o)
 {
     struct reeve_lock *l = (struct reeve_lock *)o;
-    turn_fini(&l->turn);
+    if (l->machine) {
+        l->kind->fini(l->machine);
+    }
+    kit_free(o->zk, l->machine);
+    kit_free(o->zk, l->list_path);
     kit_free(o->zk, l->path);
     kit_free(o->zk, l->payload);
 }
@@ -152,24 +155,38 @@ static void fini(struct kit_object *o)
 static const struct kit_class class = {sizeof(struct reeve_lock), on_session, on_close, fini};
 
 static enum reeve_error fill(struct reeve_lock *l, const char *path,
-                             const struct reeve_lock_options *o)
+                             const struct reeve_lock_options *o, const struct lock_wish *wish)
 {
-    l->path = kit_str(l->o.zk, path);
-    l->payload = kit_bytes(l->o.zk, o->payload, o->payload_len);
+    struct reeve *zk = l->o.zk;
+    const char *below = wish->list_below;
     l->on_lost = o->on_lost;
     l->ctx = o->ctx;
-    turn_init(&l->turn, &l->o, l->path, &rules[o->layout], &hooks, l);
-    turn_set_data(&l->turn, l->payload, o->payload_len);
-    return l->path && l->payload ? kit_open(&l->o) : REEVE_NO_MEMORY;
+    l->kind = wish->kind;
+    l->path = kit_str(zk, path);
+    l->list_path = below ? kit_join(zk, path, below) : kit_str(zk, path);
+    l->payload = kit_bytes(zk, o->payload, o->payload_len);
+    l->machine = kit_alloc(zk, l->kind->size);
+    if (!l->path || !l->list_path || !l->payload || !l->machine) {
+        kit_free(zk, l->machine);
+        l->machine = NULL;
+        return REEVE_NO_MEMORY;
+    }
+    l->list = wish->list;
+    l->list.path = l->list_path;
+    struct lock_setup setup = {.path = l->path,
+                               .data = l->payload,
+                               .data_len = o->payload_len,
+                               .rule = wish->rule,
+                               .limit = wish->limit};
+    enum reeve_error e = l->kind->init(l->machine, &l->o, &setup, &hooks, l);
+    return e ? e : kit_open(&l->o);
 }
 
-enum reeve_error reeve_lock_new(struct reeve_lock **out, struct reeve *zk, const char *path,
-                                const struct reeve_lock_options *options)
+enum reeve_error lock_make(struct reeve_lock **out, struct reeve *zk, const char *path,
+                           const struct reeve_lock_options *o, const struct lock_wish *wish)
 {
-    struct reeve_lock_options none = {.layout = REEVE_LAYOUT_CURATOR};
-    const struct reeve_lock_options *o = options ? options : &none;
     *out = NULL;
-    if (!kit_path_ok(path) || o->layout > REEVE_LAYOUT_KAZOO || (!o->payload && o->payload_len)) {
+    if (!kit_path_ok(path) || (!o->payload && o->payload_len)) {
         return REEVE_BAD_ARGUMENTS;
     }
     struct kit_object *object;
@@ -177,13 +194,36 @@ enum reeve_error reeve_lock_new(struct reeve_lock **out, struct reeve *zk, const
     if (e) {
         return e;
     }
-    e = fill((struct reeve_lock *)object, path, o);
+    e = fill((struct reeve_lock *)object, path, o, wish);
     if (e) {
         kit_undo(object);
         return e;
     }
     *out = (struct reeve_lock *)object;
     return REEVE_OK;
+}
+
+// ---- the plain lock -----------------------------------------------------------------------------
+
+static const char *const markers[] = {"lock-", "__lock__"};
+static const struct turn_rule rules[] = {
+    [REEVE_LAYOUT_CURATOR] = {false, "lock-", {"lock-", "__lock__"}, 2},
+    [REEVE_LAYOUT_KAZOO] = {true, "__lock__", {"lock-", "__lock__"}, 2},
+};
+
+enum reeve_error reeve_lock_new(struct reeve_lock **out, struct reeve *zk, const char *path,
+                                const struct reeve_lock_options *options)
+{
+    struct reeve_lock_options none = {.layout = REEVE_LAYOUT_CURATOR};
+    const struct reeve_lock_options *o = options ? options : &none;
+    *out = NULL;
+    if (o->layout > REEVE_LAYOUT_KAZOO) {
+        return REEVE_BAD_ARGUMENTS;
+    }
+    struct lock_wish wish = {.kind = &lock_kind_turn,
+                             .rule = &rules[o->layout],
+                             .list = {.markers = markers, .markers_n = 2, .shared = -1}};
+    return lock_make(out, zk, path, o, &wish);
 }
 
 void reeve_lock_free(struct reeve_lock **lp)
@@ -201,7 +241,7 @@ static void on_acquire(struct kit_object *o, void *arg)
 {
     struct reeve_lock *l = (struct reeve_lock *)o;
     struct want *want = arg;
-    bool busy = l->want || l->turn.state == TURN_HELD;
+    bool busy = l->want || l->kind->token(l->machine);
     if (o->closed || busy) {
         tell(o, want, o->closed ? kit_why_closed(o) : REEVE_BAD_ARGUMENTS, 0);
         return;
@@ -215,7 +255,7 @@ static void on_acquire(struct kit_object *o, void *arg)
         return;
     }
     l->want = want;
-    if (l->turn.state == TURN_IDLE) {
+    if (l->kind->is_idle(l->machine)) {
         begin(l);
     }
 }
@@ -278,10 +318,10 @@ static void on_release(struct kit_object *o, void *arg)
     struct reeve_lock *l = (struct reeve_lock *)o;
     struct released *r = arg;
     enum reeve_error e = REEVE_NO_NODE;
-    if (l->turn.state == TURN_HELD) {
+    if (l->kind->token(l->machine)) {
         atomic_store(&l->token, 0);
         e = REEVE_OK;
-        if (turn_end(&l->turn)) {
+        if (l->kind->end(l->machine)) {
             l->released = r;
             return;
         }
@@ -326,21 +366,13 @@ int64_t reeve_lock_token(const struct reeve_lock *l)
 
 // ---- who contends -------------------------------------------------------------------------------
 
-static struct lock_list_want contenders(const struct reeve_lock *l)
-{
-    return (struct lock_list_want){
-        .path = l->path, .markers = markers, .markers_n = 2, .shared = -1};
-}
-
 enum reeve_error reeve_lock_holders_async(struct reeve_lock *l, reeve_contenders_fn *done,
                                           void *ctx)
 {
-    struct lock_list_want want = contenders(l);
-    return lock_list_async(&l->o, &want, done, ctx);
+    return lock_list_async(&l->o, &l->list, done, ctx);
 }
 
 enum reeve_error reeve_lock_holders(struct reeve_lock *l, struct reeve_contenders **list)
 {
-    struct lock_list_want want = contenders(l);
-    return lock_list_wait(&l->o, &want, list);
+    return lock_list_wait(&l->o, &l->list, list);
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "recipes/lock_kind.h"
+
 static void look(struct turn *t);
 static void ask_own(struct turn *t);
 static void on_before(void *ctx, const struct reeve_event *ev);
@@ -379,6 +381,7 @@ void turn_init(struct turn *t, struct kit_object *o, const char *path, const str
 {
     *t = (struct turn){.o = o, .path = path, .rule = rule, .hooks = hooks, .arg = arg, .data = ""};
     kit_seat_init(&t->seat, o);
+    t->seat.plain_parents = rule->kazoo; // its programs do not expect that their path goes
 }
 
 void turn_set_data(struct turn *t, const void *data, size_t n)
@@ -389,6 +392,9 @@ void turn_set_data(struct turn *t, const void *data, size_t n)
 
 void turn_fini(struct turn *t)
 {
+    if (!t->o) {
+        return;
+    }
     kit_seat_fini(&t->seat);
     kit_free(t->o->zk, t->before);
     t->before = NULL;
@@ -436,3 +442,47 @@ void turn_on_session(struct turn *t, const struct reeve_session *s)
     kit_seat_poke(&t->seat);
     ask_own(t);
 }
+
+// ---- as a kind of lock --------------------------------------------------------------------------
+
+static enum reeve_error kind_init(void *m, struct kit_object *o, const struct lock_setup *setup,
+                                  const struct turn_hooks *up, void *arg)
+{
+    turn_init(m, o, setup->path, setup->rule, up, arg);
+    turn_set_data(m, setup->data, setup->data_len);
+    return REEVE_OK;
+}
+
+static enum reeve_error kind_begin(void *m, bool only_try)
+{
+    return turn_begin(m, only_try);
+}
+
+static bool kind_end(void *m)
+{
+    return turn_end(m);
+}
+
+static void kind_on_session(void *m, const struct reeve_session *s)
+{
+    turn_on_session(m, s);
+}
+
+static void kind_fini(void *m)
+{
+    turn_fini(m);
+}
+
+static bool kind_is_idle(const void *m)
+{
+    return ((const struct turn *)m)->state == TURN_IDLE;
+}
+
+static int64_t kind_token(const void *m)
+{
+    const struct turn *t = m;
+    return t->state == TURN_HELD ? t->seat.czxid : 0;
+}
+
+const struct lock_kind lock_kind_turn = {sizeof(struct turn), kind_init, kind_begin,   kind_end,
+                                         kind_on_session,     kind_fini, kind_is_idle, kind_token};
