@@ -310,7 +310,11 @@ static bool put_instance(struct text *t, const struct reeve_instance *i)
 
 static enum reeve_error why_not(const json_error_t *e)
 {
-    return json_error_code(e) == json_error_out_of_memory ? REEVE_NO_MEMORY : REEVE_MALFORMED;
+    // What is wrong with the text always has a code; memory that is missing mostly has not. (In a
+    // few places Jansson 2.14 takes it for bad syntax; nothing can tell the two apart then.)
+    enum json_error_code code = json_error_code(e);
+    return code == json_error_out_of_memory || code == json_error_unknown ? REEVE_NO_MEMORY
+                                                                          : REEVE_MALFORMED;
 }
 
 // JSON, and nothing behind it. REEVE_BAD_ARGUMENTS, REEVE_NO_MEMORY.
