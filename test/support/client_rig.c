@@ -104,7 +104,8 @@ static struct side *side_of(const struct crig *w, const struct reeve *zk)
             return w->sides[i];
         }
     }
-    must(!"a client of this rig");
+    bool is_of_this_rig = false;
+    must(is_of_this_rig);
     return NULL;
 }
 
@@ -449,7 +450,8 @@ static int64_t next_ms(const struct crig *w, int64_t until)
     int64_t next = now + STEP_MS < until ? now + STEP_MS : until;
     for (size_t i = 0; i < CRIG_CLIENTS; i++) {
         if (w->sides[i] && !w->sides[i]->stopped) {
-            int64_t at = (client_deadline(w->sides[i]->zk).ns + 999999) / 1000000;
+            int64_t ns = client_deadline(w->sides[i]->zk).ns;
+            int64_t at = ns / 1000000 + (ns % 1000000 > 0);
             next = at < next ? at : next;
         }
     }
