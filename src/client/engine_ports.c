@@ -74,9 +74,9 @@ struct slice engine_output(struct engine *e, uint32_t link)
 
 void engine_sent(struct engine *e, uint32_t link, size_t n)
 {
-    e->dirty = true;
     if ((int)link == e->main) {
         port_out_sent(&e->out, n);
+        e->dirty = e->dirty || e->leaving || e->closing; // they wait for the last byte to go
     } else if ((int)link == e->probe) {
         e->probe_sent += (unsigned)n;
     }
