@@ -67,8 +67,8 @@ static void live(struct rig *r)
     submit(r, REEVE_OP_ADD_WATCH, "/p", true);
     submit(r, REEVE_OP_SET, "/a", false);
     rig_play(r, 100000); // a frame with memory of its own
-    watch_event(r, 3, "/root/a");
-    watch_event(r, 3, "/root/p");
+    watch_event(r, 3, "/app/a");
+    watch_event(r, 3, "/app/p");
     submit(r, REEVE_OP_GET, "/a", true);
     lose_connection(r);
     submit(r, REEVE_OP_SET, "/late", false);
@@ -92,7 +92,7 @@ static void live(struct rig *r)
 
 static struct rig *born(size_t in_max, size_t out_max)
 {
-    struct rig *r = rig_new((struct reeve_options){.servers = "a,b/root"});
+    struct rig *r = rig_new((struct reeve_options){.servers = "a,b/app"});
     r->in_max = in_max;
     r->out_max = out_max;
     return r;
@@ -154,7 +154,7 @@ static void every_failure_of_memory_is_survived(void **state)
             r->fail_at = k;
             // Memory that is gone for good still leaves a way to the end.
             r->fail_all_behind = behind;
-            struct reeve_options o = {.servers = "a,b/root", .no_shuffle = true};
+            struct reeve_options o = {.servers = "a,b/app", .no_shuffle = true};
             if (rig_begin(r, o) == REEVE_OK) {
                 live(r);
             } else {
