@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One walk over the body. A string's NUL goes where the length of what follows it stands, so it is
-// written as soon as that has been read: struct reader keeps the place in mind until then.
+// One walk over the body. A string's NUL goes where the first byte of what follows it stands, so it
+// is written when that has been read, at the next string or at the end: struct reader keeps the
+// place in mind until then.
 //
 // Arrays: what is in the body bounds their size before anything is read (an element takes at least
 // so many bytes), so one piece of memory is enough and a count that lies asks for no more than the
@@ -100,24 +101,15 @@ static const char *get_path(struct reader *rd)
     return below(rd->chroot, s);
 }
 
-static int32_t get_int(struct reader *rd)
-{
-    int32_t v = jute_get_int(&rd->in);
-    put_nul(rd);
-    return v;
-}
-
 static size_t get_count(struct reader *rd, size_t elem_min)
 {
     int32_t n = jute_get_count(&rd->in, elem_min);
-    put_nul(rd);
     return n > 0 ? (size_t)n : 0;
 }
 
 static void get_stat(struct reader *rd, struct reeve_result *r)
 {
     jute_get_record(&rd->in, &record_node_stat, &r->stat, NULL);
-    put_nul(rd);
     r->has_stat = true;
 }
 
@@ -143,7 +135,7 @@ static void get_acl(struct reader *rd, struct reeve_result *r, struct reeve_acl 
     r->acl = v;
     r->acl_n = get_count(rd, with_perms ? ACL_MIN : ID_MIN);
     for (size_t i = 0; i < r->acl_n && !rd->in.err; i++) {
-        v[i].perms = with_perms ? get_int(rd) : 0;
+        v[i].perms = with_perms ? jute_get_int(&rd->in) : 0;
         v[i].scheme = get_str(rd);
         v[i].id = get_str(rd);
     }
@@ -228,7 +220,7 @@ static void get_single(struct reader *rd, struct reeve_result *r, void *arrays)
         get_acl(rd, r, arrays, false);
         break;
     case REEVE_OP_ALL_CHILDREN:
-        r->number = get_int(rd);
+        r->number = jute_get_int(&rd->in);
         break;
     default: // DELETE, the watch operations and ADD_AUTH say nothing more
         break;
@@ -267,7 +259,6 @@ static struct multi_header get_multi_header(struct reader *rd)
 {
     struct multi_header h;
     jute_get_record(&rd->in, &record_multi_header, &h, NULL);
-    put_nul(rd);
     return h;
 }
 
@@ -278,7 +269,7 @@ static bool get_result(struct reader *rd, struct reeve_result *part, const char 
     struct multi_header h = get_multi_header(rd);
     bool good = !h.done;
     if (h.type == OP_ERROR) {
-        part->error = error_of(get_int(rd));
+        part->error = error_of(jute_get_int(&rd->in));
         good = good && part->error != REEVE_MALFORMED;
     } else if (good) {
         good = get_part(rd, h.type, part, names);

@@ -639,6 +639,12 @@ static void a_copy_has_the_lists_too(void **state)
     struct reeve_result copy;
     assert_int_equal(result_copy(&a, &copy, &r), REEVE_OK);
     assert_string_equal(copy.why, "because");
+    assert_ptr_not_equal(copy.why, r.why);
+    assert_string_equal(copy.path, "/p");
+    assert_ptr_not_equal(copy.path, r.path);
+    assert_ptr_not_equal(copy.created, r.created);
+    assert_ptr_not_equal(copy.acl[0].scheme, acl[0].scheme);
+    assert_ptr_not_equal(copy.acl[0].id, acl[0].id);
     assert_memory_equal(copy.data, "a\0b", 4);
     assert_ptr_not_equal(copy.data, r.data);
     assert_string_equal(copy.created, "/c");

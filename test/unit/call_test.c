@@ -318,6 +318,40 @@ static void a_call_knows_what_its_answer_needs(void **state)
     assert_int_equal(memory.live, 0);
 }
 
+// What is not asked again when a connection is lost.
+static void writes_are_known(void **state)
+{
+    (void)state;
+    static const struct reeve_acl acl[] = {{31, "world", "anyone"}};
+    struct reeve_request part = {.op = REEVE_OP_CHECK, .path = "/a"};
+    int writes = 0;
+    for (enum reeve_op op = REEVE_OP_CREATE; op < REEVE_OP_COUNT; op++) {
+        struct reeve_request get = {.op = REEVE_OP_GET, .path = "/a"};
+        bool reads = op == REEVE_OP_MULTI_READ;
+        struct reeve_request q = {.op = op,
+                                  .path = "/a",
+                                  .acl = acl,
+                                  .acl_n = 1,
+                                  .kind = REEVE_WATCH_PERSISTENT,
+                                  .watch = {op == REEVE_OP_ADD_WATCH ? on_watch : NULL, NULL},
+                                  .parts = reads ? &get : &part,
+                                  .parts_n = 1,
+                                  .scheme = "digest",
+                                  .leaving = "1"};
+        struct call *c;
+        if (op == REEVE_OP_CHECK) {
+            continue; // no request of its own
+        }
+        assert_int_equal(new_call("", &q, &c), REEVE_OK);
+        bool want = op == REEVE_OP_CREATE || op == REEVE_OP_DELETE || op == REEVE_OP_SET ||
+                    op == REEVE_OP_SET_ACL || op == REEVE_OP_MULTI || op == REEVE_OP_RECONFIG;
+        assert_int_equal(c->write, want);
+        writes += want;
+        call_free(&c);
+    }
+    assert_int_equal(writes, 6);
+}
+
 static void no_memory_is_an_answer(void **state)
 {
     (void)state;
@@ -353,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_multi_is_of_writes_or_of_reads),
         cmocka_unit_test(what_is_over_the_limit_is_too_big),
         cmocka_unit_test(a_call_knows_what_its_answer_needs),
+        cmocka_unit_test(writes_are_known),
         cmocka_unit_test(no_memory_is_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,7 +248,7 @@ static void a_watch_takes_itself_back(void **state)
         static char ctx[] = "x";
         add(w, (enum watch_list)list, "/p", ctx);
         watchers_fire(w, list == WATCH_CHILD ? REEVE_EVENT_CHILDREN : REEVE_EVENT_CREATED,
-                     SLICE_LIT("/p"));
+                      SLICE_LIT("/p"));
         assert_true(watchers_next(w, &how, &ev));
         forget(w, "/p", ctx);
         assert_int_equal(watchers_count(w), 0);
@@ -451,12 +451,14 @@ static void many_watches_keep_their_order(void **state)
     enum { N = 1000 };
     static char many[N];
     struct watchers *w = open_watches();
+    int asked = memory.asked;
     for (int i = 0; i < N; i++) {
         char path[16];
         snprintf(path, sizeof(path), "/%d", i);
         add(w, WATCH_DATA, path, NULL);
         add(w, WATCH_DATA, "/p", &many[i]);
     }
+    assert_int_equal(memory.asked - asked, 2 * N + 7); // the table went from 16 to 2048 buckets
     struct reeve_watch how;
     struct reeve_event ev;
     watchers_fire(w, REEVE_EVENT_CHANGED, SLICE_LIT("/p"));
