@@ -225,7 +225,7 @@ static bool create_is_good(const struct reeve_request *q)
 // What the other fields of the request must be.
 static bool fields_are_good(const struct reeve_request *q)
 {
-    if ((!q->data && q->data_len) || (q->watch.fn && !rows[q->op].may_watch)) {
+    if (!q->data && q->data_len) {
         return false;
     }
     switch (q->op) {
@@ -440,7 +440,8 @@ enum reeve_error call_new(const struct reeve_allocator *a, const char *chroot, u
                           const struct reeve_request *q, struct call **c)
 {
     *c = NULL;
-    if ((unsigned)q->op >= REEVE_OP_COUNT || rows[q->op].opcode == 0) {
+    if ((unsigned)q->op >= REEVE_OP_COUNT || rows[q->op].opcode == 0 ||
+        (q->watch.fn && !rows[q->op].may_watch)) {
         return REEVE_BAD_ARGUMENTS;
     }
     size_t max = request_max < INT32_MAX ? request_max : INT32_MAX;
