@@ -43,6 +43,22 @@ struct acl_vec acls_list(int32_t row)
     return (struct acl_vec){rows[row], counts[row]};
 }
 
+int32_t acls_find(struct acl_vec list)
+{
+    for (int32_t row = 0; row < ACLS; row++) {
+        int32_t i = 0;
+        while (i < counts[row] && i < list.n && list.v[i].perms == rows[row][i].perms &&
+               slice_eq(list.v[i].id.scheme, rows[row][i].id.scheme) &&
+               slice_eq(list.v[i].id.id, rows[row][i].id.id)) {
+            i++;
+        }
+        if (i == counts[row] && i == list.n) {
+            return row;
+        }
+    }
+    return -1;
+}
+
 const char *acls_user(uint32_t user)
 {
     return users[user];

@@ -137,3 +137,139 @@ void ask_fmt(const struct ask *q, char *text, size_t n)
         snprintf(text + at, n - (size_t)at, " watch");
     }
 }
+
+// ---- the other way: what a library has put on the wire -----------------------------------------
+
+static bool decode_part(struct jute_in *in, struct arena *a, struct ask *q);
+
+static void decode_multi(struct jute_in *in, struct arena *a, struct ask *q)
+{
+    size_t cap = 0;
+    q->path = SLICE_LIT("");
+    for (;;) {
+        struct multi_header h;
+        jute_get_record(in, &record_multi_header, &h, a);
+        if (in->err || h.done) {
+            return;
+        }
+        if ((size_t)q->parts_n == cap) {
+            struct ask *old = q->parts;
+            cap = cap ? 2 * cap : 8;
+            q->parts = arena_zalloc(a, cap * sizeof(*q->parts));
+            memcpy(q->parts, old ? old : q->parts, (size_t)q->parts_n * sizeof(*q->parts));
+        }
+        struct ask *part = &q->parts[q->parts_n++];
+        part->type = h.type;
+        part->version = -1;
+        if (!decode_part(in, a, part)) {
+            jute_fail(in, ERR_MALFORMED);
+            return;
+        }
+    }
+}
+
+static void decode_create(struct jute_in *in, struct arena *a, struct ask *q)
+{
+    struct create_ttl_request r = {0};
+    jute_get_record(
+        in, q->type == OP_CREATE_TTL ? &record_create_ttl_request : &record_create_request, &r, a);
+    q->path = r.path;
+    q->data = r.data;
+    q->flags = r.flags;
+    q->ttl_ms = r.ttl_ms;
+    q->acl = acls_find(r.acl);
+}
+
+// create_request is a prefix of create_ttl_request, in the struct as on the wire.
+_Static_assert(offsetof(struct create_ttl_request, flags) == offsetof(struct create_request, flags),
+               "");
+
+static void decode_acl(struct jute_in *in, struct arena *a, struct ask *q)
+{
+    struct set_acl_request r;
+    jute_get_record(in, &record_set_acl_request, &r, a);
+    q->path = r.path;
+    q->version = r.version;
+    q->acl = acls_find(r.acl);
+}
+
+static bool decode_part(struct jute_in *in, struct arena *a, struct ask *q)
+{
+    switch (q->type) {
+    case OP_CREATE:
+    case OP_CREATE2:
+    case OP_CREATE_CONTAINER:
+    case OP_CREATE_TTL:
+        decode_create(in, a, q);
+        break;
+    case OP_SET_ACL:
+        decode_acl(in, a, q);
+        break;
+    case OP_SET_DATA:
+        q->path = jute_get_bytes(in);
+        q->data = jute_get_bytes(in);
+        q->version = jute_get_int(in);
+        break;
+    case OP_DELETE:
+    case OP_CHECK:
+        q->path = jute_get_bytes(in);
+        q->version = jute_get_int(in);
+        break;
+    case OP_GET_DATA:
+    case OP_GET_CHILDREN:
+        q->path = jute_get_bytes(in);
+        q->watch = jute_get_bool(in);
+        break;
+    default:
+        return false;
+    }
+    return q->acl >= 0;
+}
+
+static bool decode_body(struct jute_in *in, struct arena *a, struct ask *q)
+{
+    switch (q->type) {
+    case OP_PING:
+    case OP_CLOSE_SESSION:
+    case OP_WHO_AM_I:
+        return true;
+    case OP_MULTI:
+    case OP_MULTI_READ:
+        decode_multi(in, a, q);
+        return true;
+    case OP_EXISTS:
+    case OP_GET_CHILDREN2:
+        q->path = jute_get_bytes(in);
+        q->watch = jute_get_bool(in);
+        return true;
+    case OP_SYNC:
+    case OP_GET_ACL:
+    case OP_GET_EPHEMERALS:
+    case OP_GET_ALL_CHILDREN_NUMBER:
+        q->path = jute_get_bytes(in);
+        return true;
+    case OP_ADD_WATCH:
+    case OP_CHECK_WATCHES:
+    case OP_REMOVE_WATCHES:
+        q->path = jute_get_bytes(in);
+        q->mode = jute_get_int(in);
+        return true;
+    case OP_SET_WATCHES:
+    case OP_SET_WATCHES2:
+        q->path = SLICE_LIT("");
+        jute_get_record(in, q->type == OP_SET_WATCHES ? &record_set_watches : &record_set_watches2,
+                        &q->set, a);
+        return true;
+    default:
+        return decode_part(in, a, q);
+    }
+}
+
+bool ask_decode(struct slice frame, struct arena *a, struct ask *q)
+{
+    struct jute_in in = jute_in(frame, SIZE_MAX);
+    *q = (struct ask){.version = -1};
+    q->xid = jute_get_int(&in);
+    q->type = jute_get_int(&in);
+    return decode_body(&in, a, q) && !in.err && jute_left(&in) == 0;
+}

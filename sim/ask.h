@@ -48,11 +48,14 @@ struct ask {
 
 bool ask_is_write(const struct ask *q);
 void ask_encode(const struct ask *q, struct buf *frame); // appends the whole frame
+// One frame behind its length; slices point into it. False: it is none of what clients here ask.
+bool ask_decode(struct slice frame, struct arena *a, struct ask *q);
 void ask_fmt(const struct ask *q, char *text, size_t n);
 
 // The ACL lists clients use, by number; and the identities they may add.
 enum { ACLS = 10 };
 struct acl_vec acls_list(int32_t row);
+int32_t acls_find(struct acl_vec list);  // its row, -1: none
 const char *acls_user(uint32_t user);    // "user:password"
 struct slice acls_digest(uint32_t user); // "user:hash"
 struct slice acls_ip(uint32_t client);   // "10.0.0.1"

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "sim/check_tree.h"
+#include "sim/guest.h"
 #include "sim/host.h"
 #include "sim/world.h"
 #include "wire/jute.h"
@@ -16,13 +17,13 @@ enum {
     FRAME_MAX = 16 << 20
 };
 
-struct client *simclient_new(struct world *w, uint32_t index, bool chaos)
+struct client *simclient_new(struct world *w, uint32_t index, enum client_kind kind)
 {
     static const int32_t timeouts[] = {1000, 2000, 4000, 9000, 60000, 0, -1};
     struct client *c = mem_zalloc(sizeof(*c));
     c->w = w;
     c->index = index;
-    c->chaos = chaos;
+    c->chaos = kind == CLIENT_CHAOS;
     c->link = LINK_NONE;
     c->who.client = index;
     c->users = (unsigned)world_below(w, 1 << USERS);
@@ -31,6 +32,11 @@ struct client *simclient_new(struct world *w, uint32_t index, bool chaos)
     // Deep pipelines come in bursts, so that a seed's work stays in bounds.
     c->think_ns = (int64_t)(20 + world_below(w, 300)) * SIM_MS * (int64_t)(1 + c->depth / 4);
     c->watcher.arena = &c->arena;
+    if (kind == CLIENT_GUEST) {
+        c->timeout_ms = timeouts[world_below(w, 4)];
+        c->users = 0;
+        c->guest = guest_new(c);
+    }
     return c;
 }
 
@@ -38,6 +44,9 @@ void simclient_free(struct client **cp)
 {
     struct client *c = *cp;
     *cp = NULL;
+    if (c->guest) {
+        guest_free(&c->guest);
+    }
     watcher_fini(&c->watcher);
     arena_fini(&c->arena);
     buf_fini(&c->in);
@@ -144,9 +153,12 @@ void client_on_closed(struct client *c, uint32_t link)
         report_line(&c->w->report, "client %u: connection closed", c->index);
         lose(c);
     }
+    if (c->guest) {
+        guest_on_closed(c, link);
+    }
 }
 
-static void forget_session(struct client *c)
+void client_forget_session(struct client *c)
 {
     c->session = 0;
     c->last_zxid = 0;
@@ -160,7 +172,7 @@ static void forget_session(struct client *c)
 static void connect(struct client *c)
 {
     if (c->closing) {
-        forget_session(c); // it asked for the end; whether it got it, the log will tell
+        client_forget_session(c); // it asked for the end; whether it got it, the log will tell
     }
     c->host = (uint32_t)world_below(c->w, c->w->hosts_n);
     c->link = net_connect(c->w, c->index, c->host, PORT_CLIENT);
@@ -169,8 +181,25 @@ static void connect(struct client *c)
     }
 }
 
+void client_note_hello(struct client *c, uint32_t link, uint32_t host, int64_t last_zxid)
+{
+    c->link = link;
+    c->host = host;
+    c->last_zxid = last_zxid;
+    c->asked_hosts |= 1u << host;
+    c->hello_zxid = c->w->hosts[host]->trail.zxid;
+    report_line(&c->w->report, "client %u: hello, session 0x%" PRIx64 " seen 0x%" PRIx64, c->index,
+                (uint64_t)c->session, (uint64_t)last_zxid);
+    c->last_sent_ns = c->w->now_ns;
+    set_state(c, CLIENT_GREETING);
+}
+
 void client_on_connected(struct client *c, uint32_t link)
 {
+    if (c->guest) {
+        guest_on_connected(c, link);
+        return;
+    }
     if (link != c->link) {
         return;
     }
@@ -190,14 +219,9 @@ void client_on_connected(struct client *c, uint32_t link)
         jute_put_bool(&b, false);
     }
     be32_put(b.p, (uint32_t)b.n - 4);
-    c->asked_hosts |= 1u << c->host;
-    c->hello_zxid = c->w->hosts[c->host]->trail.zxid;
-    report_line(&c->w->report, "client %u: hello, session 0x%" PRIx64 " seen 0x%" PRIx64, c->index,
-                (uint64_t)c->session, (uint64_t)c->last_zxid);
+    client_note_hello(c, link, c->host, c->last_zxid);
     net_client_send(c->w, link, buf_slice(&b));
     buf_fini(&b);
-    c->last_sent_ns = c->w->now_ns;
-    set_state(c, CLIENT_GREETING);
 }
 
 static void on_refused_session(struct client *c)
@@ -215,8 +239,10 @@ static void on_refused_session(struct client *c)
     } else if (s && !s->closed) {
         s->said_dead = true; // its close must be on the way: a crash may still lose it
     }
-    forget_session(c);
-    client_hang_up(c);
+    client_forget_session(c);
+    if (!c->guest) {
+        client_hang_up(c);
+    }
 }
 
 static void on_session(struct client *c, const struct connect_response *r)
@@ -293,18 +319,16 @@ static void on_greeting(struct client *c, struct slice frame)
         on_refused_session(c);
     } else {
         on_session(c, &r);
-        if (!c->chaos) {
+        if (!c->chaos && !c->guest) {
             say_who(c);
         }
     }
     arena_fini(&a);
 }
 
-void client_on_data(struct client *c, uint32_t link, struct slice bytes)
+// Whole frames go through the checkers.
+static void read_frames(struct client *c, uint32_t link, struct slice bytes)
 {
-    if (link != c->link || (c->chaos && c->state != CLIENT_GREETING)) {
-        return;
-    }
     buf_put_slice(&c->in, bytes);
     size_t at = 0;
     while (c->link == link && c->in.n - at >= 4 && !c->w->report.failed) {
@@ -327,6 +351,16 @@ void client_on_data(struct client *c, uint32_t link, struct slice bytes)
     buf_consume(&c->in, at < c->in.n ? at : c->in.n);
 }
 
+void client_on_data(struct client *c, uint32_t link, struct slice bytes)
+{
+    if (link == c->link && !(c->chaos && c->state != CLIENT_GREETING)) {
+        read_frames(c, link, bytes);
+    }
+    if (c->guest) {
+        guest_on_data(c, link, bytes);
+    }
+}
+
 // ---- asking ----------------------------------------------------------------------------------
 
 struct ask *client_ask(struct client *c, int32_t type)
@@ -338,7 +372,7 @@ struct ask *client_ask(struct client *c, int32_t type)
     return q;
 }
 
-void client_send(struct client *c, struct ask *q)
+void client_note_ask(struct client *c, struct ask *q)
 {
     struct world *w = c->w;
     q->session = c->session;
@@ -351,9 +385,14 @@ void client_send(struct client *c, struct ask *q)
         q->parts[i].session = q->session;
     }
     if (q->xid == 0) {
-        mem_grow((void **)&c->by_xid, &c->by_xid_cap, c->by_xid_n + 1, sizeof(struct ask *));
-        c->by_xid[c->by_xid_n++] = q;
-        q->xid = (int32_t)c->by_xid_n;
+        q->xid = (int32_t)c->by_xid_n + 1;
+    }
+    if (q->xid > 0) {
+        mem_grow((void **)&c->by_xid, &c->by_xid_cap, (size_t)q->xid, sizeof(struct ask *));
+        while (c->by_xid_n < (size_t)q->xid) {
+            c->by_xid[c->by_xid_n++] = NULL;
+        }
+        c->by_xid[q->xid - 1] = q;
     }
     mem_grow((void **)&c->asks, &c->asks_cap, c->asks_n + 1, sizeof(struct ask *));
     c->asks[c->asks_n++] = q;
@@ -365,12 +404,17 @@ void client_send(struct client *c, struct ask *q)
     w->fig.requests++;
     c->last_sent_ns = w->now_ns;
     c->closing |= q->type == OP_CLOSE_SESSION;
-    if (w->opt.plant == PLANT_LOST_REQUEST && world_chance(w, 1, 40)) {
+}
+
+void client_send(struct client *c, struct ask *q)
+{
+    client_note_ask(c, q);
+    if (c->w->opt.plant == PLANT_LOST_REQUEST && world_chance(c->w, 1, 40)) {
         return;
     }
     struct buf b = {0};
     ask_encode(q, &b);
-    net_client_send(w, c->link, buf_slice(&b));
+    net_client_send(c->w, c->link, buf_slice(&b));
     buf_fini(&b);
 }
 
@@ -438,6 +482,10 @@ static void mind_patience(struct client *c)
 void client_tick(struct client *c)
 {
     struct world *w = c->w;
+    if (c->guest) {
+        guest_tick(c);
+        return;
+    }
     bool leave = w->phase >= PHASE_DRAIN;
     if (c->state == CLIENT_IDLE) {
         if (!leave && !c->left) {
@@ -462,7 +510,7 @@ void client_tick(struct client *c)
                 client_hang_up(c);
             }
             if (world_chance(w, 1, 3)) {
-                forget_session(c); // leaves it to expire
+                client_forget_session(c); // leaves it to expire
             }
         }
     }
@@ -475,8 +523,9 @@ struct ask *clients_find(struct world *w, int64_t session, int32_t cxid)
 {
     for (uint32_t i = 0; i < w->clients_n; i++) {
         struct client *c = w->clients[i];
-        if (cxid > 0 && (size_t)cxid <= c->by_xid_n && c->by_xid[cxid - 1]->session == session) {
-            return c->by_xid[cxid - 1];
+        struct ask *q = cxid > 0 && (size_t)cxid <= c->by_xid_n ? c->by_xid[cxid - 1] : NULL;
+        if (q && q->session == session) {
+            return q;
         }
     }
     return NULL;

@@ -14,11 +14,13 @@
 enum client_state { CLIENT_IDLE, CLIENT_CONNECTING, CLIENT_GREETING, CLIENT_LIVE };
 
 struct world;
+struct guest;
 
 struct client {
     struct world *w;
     uint32_t index;
     bool chaos;
+    struct guest *guest; // its bytes are the library's; NULL: they are made here
     enum client_state state;
     struct arena arena;
 
@@ -54,7 +56,9 @@ struct client {
     uint64_t answered;
 };
 
-struct client *simclient_new(struct world *w, uint32_t index, bool chaos);
+enum client_kind { CLIENT_PLAIN, CLIENT_CHAOS, CLIENT_GUEST };
+
+struct client *simclient_new(struct world *w, uint32_t index, enum client_kind kind);
 void simclient_free(struct client **c);
 
 void client_tick(struct client *c);                        // SCHED_CLIENT
@@ -67,6 +71,10 @@ void client_hang_up(struct client *c);
 void client_drop(struct client *c);                // forgets the connection without closing it
 void client_send(struct client *c, struct ask *q); // takes its place in line
 void client_remember(struct client *c, int64_t session);
+void client_forget_session(struct client *c);
+// Something else has sent it: the ConnectRequest on this link, and a request.
+void client_note_hello(struct client *c, uint32_t link, uint32_t host, int64_t last_zxid);
+void client_note_ask(struct client *c, struct ask *q);
 struct ask *client_ask(struct client *c, int32_t type); // a new one, with a fresh xid
 
 struct ask *clients_find(struct world *w, int64_t session, int32_t cxid);

@@ -3,7 +3,7 @@
 // What clients ask: every operation over a small tree, so that they meet; half of the paths are of
 // nodes that exist, versions are right, wrong or any, and some requests make no sense.
 #include "sim/check_tree.h"
-#include "sim/client.h"
+#include "sim/guest.h"
 #include "sim/world.h"
 
 enum { NODES_MANY = 120, MULTI_MAX = 5 };
@@ -25,11 +25,13 @@ static struct slice existing(struct client *c)
     size_t at = (size_t)below(c, m->nodes_n);
     for (size_t i = 0; i < m->nodes_n; i++) {
         struct slice p = m->nodes[(at + i) % m->nodes_n]->path;
-        if (!slice_has_prefix(p, SLICE_LIT("/zookeeper")) && model_at(m, p, m->zxid)) {
+        bool theirs = slice_has_prefix(p, SLICE_LIT("/zookeeper")) ||
+                      slice_has_prefix(p, SLICE_LIT(GUESTS_PATH)) || (c->w->opt.guests && p.n < 2);
+        if (!theirs && model_at(m, p, m->zxid)) {
             return p;
         }
     }
-    return SLICE_LIT("/");
+    return c->w->opt.guests ? SLICE_LIT("/a") : SLICE_LIT("/");
 }
 
 static struct slice invented(struct client *c)
@@ -131,6 +133,9 @@ static void make_write(struct client *c, struct ask *q, bool in_multi)
     } else {
         q->type = OP_SET_ACL;
         q->path = any_path(c);
+        if (c->w->opt.guests && slice_eq_str(q->path, "/")) {
+            q->path = SLICE_LIT("/a"); // guests begin at the root
+        }
         q->acl = some_acl(c);
         q->version = some_version(c, q->path, true);
     }

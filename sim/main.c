@@ -20,7 +20,8 @@ static const char usage[] =
     "reeve-sim --plants [--seed N]      show that each planted bug is found, from seed N on\n"
     "  --plant NAME   plant one bug            --storm S     seconds of faults (30)\n"
     "  --servers N    voters (1..5; 0: by chance)   --observers N (0..2)\n"
-    "  --clients N    how many clients (2..16) --no-faults   only load\n"
+    "  --clients N    how many clients (1..12) --no-faults   only load\n"
+    "  --guests N     how many more use the client library and its recipes (0..4)\n"
     "  --only FAULT   only this kind of fault  --quiet-node  without the servers' own log lines\n";
 
 struct total {
@@ -39,6 +40,8 @@ static void add(struct total *t, const struct figures *f)
     t->fig.commits += f->commits;
     t->fig.boots += f->boots;
     t->fig.leaders += f->leaders;
+    t->fig.grants += f->grants;
+    t->fig.calls += f->calls;
     t->fig.sim_ns += f->sim_ns;
     for (int k = 0; k < FAULTS; k++) {
         t->fig.faults[k] += f->faults[k];
@@ -49,9 +52,11 @@ static void print_total(const struct total *t)
 {
     printf("%" PRIu64 " seeds, %.2f simulated hours, %" PRIu64 " steps: %" PRIu64
            " requests, %" PRIu64 " replies, %" PRIu64 " notifications, %" PRIu64
-           " transactions, %" PRIu64 " sessions, %" PRIu64 " starts, %" PRIu64 " leaders\nfaults:",
+           " transactions, %" PRIu64 " sessions, %" PRIu64 " starts, %" PRIu64 " leaders, %" PRIu64
+           " calls and %" PRIu64 " grants of guests\nfaults:",
            t->seeds, (double)t->fig.sim_ns / 3.6e12, t->fig.steps, t->fig.requests, t->fig.replies,
-           t->fig.notifications, t->fig.commits, t->fig.sessions, t->fig.boots, t->fig.leaders);
+           t->fig.notifications, t->fig.commits, t->fig.sessions, t->fig.boots, t->fig.leaders,
+           t->fig.calls, t->fig.grants);
     for (int k = 0; k < FAULTS; k++) {
         printf(" %s %" PRIu64, fault_name((enum fault_kind)k), t->fig.faults[k]);
     }
@@ -186,8 +191,12 @@ static bool parse_value(struct command *c, const char *key, const char *value)
         c->o.observers = (int)n;
         return true;
     }
-    if (strcmp(key, "--clients") == 0 && n >= 1 && n <= CLIENTS_MAX) {
+    if (strcmp(key, "--clients") == 0 && n >= 1 && n <= CLIENTS_MAX - GUESTS_MAX) {
         c->o.clients = (int)n;
+        return true;
+    }
+    if (strcmp(key, "--guests") == 0 && n <= GUESTS_MAX) {
+        c->o.guests = (int)n;
         return true;
     }
     return false;

@@ -80,10 +80,14 @@ struct world *world_new(const struct options *o)
         w->hosts[i] = host_new(w, i);
         host_boot_later(w->hosts[i], 0);
     }
-    w->clients_n = o->clients ? (uint32_t)o->clients : 2 + (uint32_t)world_below(w, 6);
+    uint32_t plain = o->clients ? (uint32_t)o->clients : 2 + (uint32_t)world_below(w, 6);
+    w->clients_n = plain + (uint32_t)o->guests;
     for (uint32_t i = 0; i < w->clients_n; i++) {
-        bool chaos = i > 0 && i + 1 == w->clients_n && world_chance(w, 1, 2);
-        w->clients[i] = simclient_new(w, i, chaos);
+        bool chaos = i > 0 && i + 1 == plain && world_chance(w, 1, 2);
+        w->clients[i] = simclient_new(w, i,
+                                      i >= plain ? CLIENT_GUEST
+                                      : chaos    ? CLIENT_CHAOS
+                                                 : CLIENT_PLAIN);
         world_later(w, world_delay(w, 200 * SIM_MS),
                     (struct sched_event){.kind = SCHED_CLIENT, .a = i});
     }

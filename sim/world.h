@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/rng.h"
+#include "sim/check_guest.h"
 #include "sim/fault.h"
 #include "sim/hostconf.h"
 #include "sim/net.h"
@@ -18,7 +19,7 @@
 #include "sim/report.h"
 #include "sim/sched.h"
 
-enum { HOSTS_MAX = 8, CLIENTS_MAX = 16 };
+enum { HOSTS_MAX = 8, CLIENTS_MAX = 16, GUESTS_MAX = 4 };
 
 #define SIM_MS ((int64_t)1000000)
 #define SIM_S  ((int64_t)1000000000)
@@ -32,6 +33,7 @@ struct options {
     enum plant plant;
     int storm_s;       // length of the first phase
     int clients;       // 0: by chance
+    int guests;        // more clients, that use the library
     int servers;       // voters; 0: by chance
     int observers;     // -1: by chance
     unsigned faults;   // bits 1 << enum fault_kind: which kinds may happen
@@ -39,7 +41,8 @@ struct options {
 };
 
 struct figures {
-    uint64_t steps, turns, requests, replies, notifications, sessions, boots, commits, leaders;
+    uint64_t steps, turns, requests, replies, notifications, sessions, boots, commits, leaders,
+        grants, calls;
     uint64_t faults[FAULTS];
     int64_t sim_ns;
 };
@@ -61,6 +64,7 @@ struct world {
     struct client *clients[CLIENTS_MAX];
     uint32_t clients_n;
     struct check_tree *check;
+    struct thing things[THINGS];
     struct faults faults;
     enum phase phase;
     struct figures fig;

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// check_guest: who believes to hold what. At every moment at most one guest that is awake believes
+// to hold a lock or to lead; a guest that wakes up unlearns what is no longer true before it does
+// anything else; the fencing token of each grant is larger than that of the grant before. When the
+// faults are over, nobody waits for ever.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { THINGS = 4 }; // locks and elections there are
+
+struct thing {
+    unsigned believers; // bits of clients
+    int64_t token;      // of the newest grant
+    int64_t since_ns;   // last gained or lost
+    uint64_t grants;
+};
+
+struct world;
+
+void check_guest_gain(struct world *w, uint32_t guest, uint32_t thing, int64_t token);
+void check_guest_lose(struct world *w, uint32_t guest, uint32_t thing);
+void check_guest_woke(struct world *w, uint32_t guest);
