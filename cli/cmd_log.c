@@ -26,9 +26,9 @@ static bool tick(void *ctx, const char *path, uint64_t at, uint64_t size)
     return !c->interrupted;
 }
 
-static struct offline_shell shell_of(struct cli *c)
+static struct offline_shell shell_of(struct cli *c, const struct args *a)
 {
-    return (struct offline_shell){c->out.to, c->out.json, say, tick, c};
+    return (struct offline_shell){c->out.to, c->out.json || args_has(a, "json"), say, tick, c};
 }
 
 // "0x100000002" or "100000002", as logs and files are named.
@@ -48,7 +48,7 @@ int cmd_log(struct cli *c, const struct args *a)
                             .check = args_has(a, "check"),
                             .recover = args_value(a, "recover"),
                             .to = UINT64_MAX,
-                            .sh = shell_of(c)};
+                            .sh = shell_of(c, a)};
     const char *from = args_value(a, "from"), *to = args_value(a, "to");
     if ((from && !parse_zxid(from, &q.from)) || (to && !parse_zxid(to, &q.to))) {
         return cli_usage(c, "--from and --to want a zxid, in hexadecimal");
@@ -66,7 +66,7 @@ int cmd_snapshot(struct cli *c, const struct args *a)
                              .summary = args_has(a, "summary"),
                              .compare = args_has(a, "compare"),
                              .depth = DEPTH_DEFAULT,
-                             .sh = shell_of(c)};
+                             .sh = shell_of(c, a)};
     const char *depth = args_value(a, "depth"), *nodes = args_value(a, "nodes");
     const char *bytes = args_value(a, "bytes");
     int64_t v;
