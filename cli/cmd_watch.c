@@ -51,7 +51,12 @@ int cmd_remove_watches(struct cli *c, const struct args *a)
                                                          : REEVE_WATCH_ANY};
     struct reeve_result r;
     int code = CLI_OK;
-    if (cli_call(c, &q, &r) != REEVE_OK) {
+    if (cli_call(c, &q, &r) == REEVE_MARSHALLING_ERROR && q.kind > REEVE_WATCH_ANY) {
+        code = cli_refuse(c,
+                          "%s: this server ends persistent watches only together with all "
+                          "others (-a); ZooKeeper before 3.9 knows no -p and -r",
+                          path);
+    } else if (r.error != REEVE_OK) {
         code = cli_fail(c, &r);
     } else if (c->out.json) {
         out_json(&c->out, json_pack("{s:o,s:b}", "path", out_json_string(path), "removed", 1));

@@ -142,8 +142,10 @@ static int run(struct settings *s, int words_n, char **words)
     cli_init(&c, &s->cli);
     out_init(&c.out, stdout, stderr, s->json, s->colors);
     c.command = "connect";
-    int code = cli_connect(&c, s->cli.servers) ? CLI_OK : CLI_USAGE;
-    if (code == CLI_OK && s->cli.wait_for_connection) {
+    const struct cli_command *row = words_n > 0 ? cli_command_find(words[0]) : NULL;
+    bool offline = words_n > 0 && (row == NULL || row->flags & CLI_OFFLINE);
+    int code = offline || cli_connect(&c, s->cli.servers) ? CLI_OK : CLI_USAGE;
+    if (code == CLI_OK && !offline && s->cli.wait_for_connection) {
         code = cli_need_connection(&c);
     }
     if (code == CLI_OK && words_n > 0) {
