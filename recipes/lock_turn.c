@@ -65,6 +65,9 @@ static void settle(struct turn *t)
         }
         t->state = TURN_ENDING;
         t->hooks->failed(t->o, t->arg, e);
+        if (t->state != TURN_ENDING) {
+            return; // ended, and perhaps begun anew, by who was told
+        }
     }
     t->state = TURN_IDLE;
     t->hooks->idle(t->o, t->arg, t->ended);
