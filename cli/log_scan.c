@@ -191,7 +191,7 @@ static enum err next_record(struct log_scan *s, struct log_item *item)
         struct slice front = window_slice(&s->w), entry;
         size_t used;
         bool end = false;
-        enum err e;
+        enum err e = ERR_OK;
         switch (logfile_next(front, LOG_SCAN_ENTRY_MAX, &entry, &used)) {
         case LOGFILE_RECORD:
             record(s, item, entry, used);
@@ -204,14 +204,16 @@ static enum err next_record(struct log_scan *s, struct log_item *item)
             e = fill(s, be32_get(front.p + 8) > LOG_SCAN_SEARCH ? LOG_SCAN_SEARCH : front.n + 1);
             return e ? e : damage(s, item, "the record's checksum or length is wrong");
         case LOGFILE_MORE:
-            e = fits(s, front) ? window_more(&s->w, &end) : ERR_OK;
-            if (e) {
-                return e;
-            }
-            if (!end && fits(s, front)) {
-                continue;
+            if (fits(s, front)) {
+                e = window_more(&s->w, &end);
+                if (e || !end) {
+                    break;
+                }
             }
             return at_end(s, item, "the file ends inside the record");
+        }
+        if (e) {
+            return e;
         }
     }
 }
