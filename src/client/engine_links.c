@@ -112,6 +112,9 @@ static void attempt_failed(struct engine *e, const struct link *l, const char *w
 // A session's connection has ended.
 static void suspend(struct engine *e, const char *why)
 {
+    if (e->probe >= 0) {
+        cut(e, e->probe);
+    }
     if (e->closing) {
         engine_lose(e, REEVE_STATE_ENDED, REEVE_CLOSED, "");
         return;
@@ -430,10 +433,6 @@ static int count_dials(struct engine *e)
 
 static bool advance_dials(struct engine *e)
 {
-    if (e->probe >= 0) {
-        cut(e, e->probe);
-        return true;
-    }
     if (!wants_session(e)) {
         return false;
     }

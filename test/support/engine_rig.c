@@ -17,9 +17,9 @@
 
 // ---- memory -------------------------------------------------------------------------------------
 
-static void *rig_alloc(void *ctx, void *p, size_t n)
+static void *erig_alloc(void *ctx, void *p, size_t n)
 {
-    struct rig *r = ctx;
+    struct erig *r = ctx;
     if (n == 0) {
         r->blocks -= p != NULL;
         free(p);
@@ -33,15 +33,15 @@ static void *rig_alloc(void *ctx, void *p, size_t n)
     return realloc(p, n);
 }
 
-struct reeve_allocator rig_allocator(struct rig *r)
+struct reeve_allocator erig_allocator(struct erig *r)
 {
-    return (struct reeve_allocator){rig_alloc, r};
+    return (struct reeve_allocator){erig_alloc, r};
 }
 
-enum reeve_error rig_begin(struct rig *r, struct reeve_options o)
+enum reeve_error erig_begin(struct erig *r, struct reeve_options o)
 {
     o.seed = o.seed ? o.seed : 1;
-    o.allocator = rig_allocator(r);
+    o.allocator = erig_allocator(r);
     r->now.ns = r->now.ns ? r->now.ns : 1000000000;
     enum reeve_error e = engine_new(&r->e, &o);
     if (!e) {
@@ -50,7 +50,7 @@ enum reeve_error rig_begin(struct rig *r, struct reeve_options o)
     return e;
 }
 
-void rig_end(struct rig *r)
+void erig_end(struct erig *r)
 {
     engine_free(&r->e);
     for (int i = 0; i < ENGINE_LINKS_MAX; i++) {
@@ -61,8 +61,8 @@ void rig_end(struct rig *r)
 
 // ---- text ---------------------------------------------------------------------------------------
 
-static void say(struct rig *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct rig *r, const char *fmt, ...)
+static void say(struct erig *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct erig *r, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -106,7 +106,7 @@ static const char *op_name(enum reeve_op op)
     }
 }
 
-static void say_done(struct rig *r, const struct reeve_result *res)
+static void say_done(struct erig *r, const struct reeve_result *res)
 {
     assert_non_null(res->why);
     assert_non_null(res->path);
@@ -115,7 +115,7 @@ static void say_done(struct rig *r, const struct reeve_result *res)
         res->why[0] ? " (" : "", res->why, res->why[0] ? ")" : "");
 }
 
-static void say_state(struct rig *r, const struct reeve_session *s)
+static void say_state(struct erig *r, const struct reeve_session *s)
 {
     say(r, "state %s", state_name(s->state));
     if (s->state == REEVE_STATE_CONNECTED || s->state == REEVE_STATE_READ_ONLY) {
@@ -124,7 +124,7 @@ static void say_state(struct rig *r, const struct reeve_session *s)
     say(r, "%s%s%s\n", s->why[0] ? " (" : "", s->why, s->why[0] ? ")" : "");
 }
 
-static void say_watch(struct rig *r, const struct reeve_event *ev)
+static void say_watch(struct erig *r, const struct reeve_event *ev)
 {
     say(r, "watch %d %s%s", ev->type, ev->path, ev->last ? " last" : "");
     if (ev->type == REEVE_EVENT_ENDED) {
@@ -133,18 +133,18 @@ static void say_watch(struct rig *r, const struct reeve_event *ev)
     say(r, "\n");
 }
 
-void rig_expect(struct rig *r, const char *text)
+void erig_expect(struct erig *r, const char *text)
 {
     assert_string_equal(r->text, text);
-    rig_forget(r);
+    erig_forget(r);
 }
 
-bool rig_saw(const struct rig *r, const char *part)
+bool erig_saw(const struct erig *r, const char *part)
 {
     return strstr(r->text, part) != NULL;
 }
 
-void rig_forget(struct rig *r)
+void erig_forget(struct erig *r)
 {
     r->text_n = 0;
     r->text[0] = 0;
@@ -152,9 +152,9 @@ void rig_forget(struct rig *r)
 
 // ---- driving ------------------------------------------------------------------------------------
 
-static void on_dial(struct rig *r, const struct engine_happening *h)
+static void on_dial(struct erig *r, const struct engine_happening *h)
 {
-    struct rig_link *l = &r->links[h->link];
+    struct erig_link *l = &r->links[h->link];
     must(!l->open);
     l->open = true;
     l->up = r->auto_dial;
@@ -166,7 +166,7 @@ static void on_dial(struct rig *r, const struct engine_happening *h)
     }
 }
 
-static void on_happening(struct rig *r, struct engine_happening *h)
+static void on_happening(struct erig *r, struct engine_happening *h)
 {
     switch (h->type) {
     case ENGINE_DIAL:
@@ -199,7 +199,7 @@ static void on_happening(struct rig *r, struct engine_happening *h)
     }
 }
 
-static void keep(struct rig_link *l, struct slice s)
+static void keep(struct erig_link *l, struct slice s)
 {
     if (l->cap - l->n < s.n) {
         l->cap = (l->n + s.n) * 2;
@@ -210,7 +210,7 @@ static void keep(struct rig_link *l, struct slice s)
     l->all += s.n;
 }
 
-static bool send_some(struct rig *r)
+static bool send_some(struct erig *r)
 {
     bool any = false;
     for (uint32_t i = 0; i < ENGINE_LINKS_MAX && !r->stuck; i++) {
@@ -229,7 +229,7 @@ static bool send_some(struct rig *r)
     return any;
 }
 
-void rig_run(struct rig *r)
+void erig_run(struct erig *r)
 {
     struct engine_happening h;
     do {
@@ -242,14 +242,14 @@ void rig_run(struct rig *r)
     must(engine_deadline(r->e).ns > r->now.ns); // else it is a hot loop
 }
 
-void rig_jump(struct rig *r, int64_t ms)
+void erig_jump(struct erig *r, int64_t ms)
 {
     r->now = mono_add_ms(r->now, ms);
     engine_set_now(r->e, r->now);
-    rig_run(r);
+    erig_run(r);
 }
 
-void rig_wait(struct rig *r, int64_t ms)
+void erig_wait(struct erig *r, int64_t ms)
 {
     struct mono end = mono_add_ms(r->now, ms);
     int at_once = 0;
@@ -262,34 +262,34 @@ void rig_wait(struct rig *r, int64_t ms)
         assert_true(at_once < 3); // a deadline that does not move is a hot loop
         r->now = at.ns > r->now.ns ? at : r->now;
         engine_set_now(r->e, r->now);
-        rig_run(r);
+        erig_run(r);
     }
     r->now = end;
     engine_set_now(r->e, r->now);
-    rig_run(r);
+    erig_run(r);
 }
 
 // ---- the servers' side --------------------------------------------------------------------------
 
-void rig_dialed(struct rig *r, uint32_t link)
+void erig_dialed(struct erig *r, uint32_t link)
 {
     must(r->links[link].open);
     r->links[link].up = true;
     engine_on_dialed(r->e, link);
     engine_check(r->e);
-    rig_run(r);
+    erig_run(r);
 }
 
-void rig_gone(struct rig *r, uint32_t link, const char *why)
+void erig_gone(struct erig *r, uint32_t link, const char *why)
 {
     must(r->links[link].open);
     r->links[link].open = false;
     engine_on_gone(r->e, link, why);
     engine_check(r->e);
-    rig_run(r);
+    erig_run(r);
 }
 
-void rig_send(struct rig *r, uint32_t link, const void *p, size_t n)
+void erig_send(struct erig *r, uint32_t link, const void *p, size_t n)
 {
     const uint8_t *from = p;
     while (n && r->links[link].open) {
@@ -303,19 +303,19 @@ void rig_send(struct rig *r, uint32_t link, const void *p, size_t n)
         from += k;
         n -= k;
         engine_check(r->e);
-        rig_run(r);
+        erig_run(r);
     }
 }
 
-static void drop_taken(struct rig_link *l, size_t n)
+static void drop_taken(struct erig_link *l, size_t n)
 {
     memmove(l->p, l->p + n, l->n - n);
     l->n -= n;
 }
 
-bool rig_take(struct rig *r, uint32_t link)
+bool erig_take(struct erig *r, uint32_t link)
 {
-    struct rig_link *l = &r->links[link];
+    struct erig_link *l = &r->links[link];
     if (r->frame.n) { // the one taken last is dropped now
         r->frame.n = 0;
     }
@@ -323,18 +323,18 @@ bool rig_take(struct rig *r, uint32_t link)
         return false;
     }
     size_t n = be32_get(l->p);
-    static uint8_t taken[RIG_STREAM_MAX];
+    static uint8_t taken[ERIG_STREAM_MAX];
     must(n <= sizeof(taken));
     memcpy(taken, l->p + 4, n);
     drop_taken(l, 4 + n);
-    r->frame = (struct rig_frame){.xid = (int32_t)be32_get(taken),
-                                  .op = n >= 8 ? (int32_t)be32_get(taken + 4) : 0,
-                                  .body = taken + 8,
-                                  .n = n - 8};
+    r->frame = (struct erig_frame){.xid = (int32_t)be32_get(taken),
+                                   .op = n >= 8 ? (int32_t)be32_get(taken + 4) : 0,
+                                   .body = taken + 8,
+                                   .n = n - 8};
     return true;
 }
 
-static void accept_taken(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms,
+static void accept_taken(struct erig *r, uint32_t link, int64_t id, int32_t timeout_ms,
                          bool read_only)
 {
     uint8_t f[4 + 37] = {0};
@@ -344,18 +344,18 @@ static void accept_taken(struct rig *r, uint32_t link, int64_t id, int32_t timeo
     be32_put(f + 20, 16);
     memset(f + 24, 7, id ? 16 : 0);
     f[40] = read_only;
-    rig_send(r, link, f, sizeof(f));
+    erig_send(r, link, f, sizeof(f));
 }
 
-void rig_accept(struct rig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only)
+void erig_accept(struct erig *r, uint32_t link, int64_t id, int32_t timeout_ms, bool read_only)
 {
-    assert_true(rig_take(r, link));
+    assert_true(erig_take(r, link));
     assert_int_equal(r->frame.n, 45 - 8);
     accept_taken(r, link, id, timeout_ms, read_only);
 }
 
-void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t err,
-                const void *body, size_t n)
+void erig_answer(struct erig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t err,
+                 const void *body, size_t n)
 {
     uint8_t *f = malloc(20 + n);
     be32_put(f, (uint32_t)(16 + n));
@@ -365,11 +365,11 @@ void rig_answer(struct rig *r, uint32_t link, int32_t xid, int64_t zxid, int32_t
     if (n) {
         memcpy(f + 20, body, n);
     }
-    rig_send(r, link, f, 20 + n);
+    erig_send(r, link, f, 20 + n);
     free(f);
 }
 
-void rig_event(struct rig *r, uint32_t link, int32_t type, const char *path)
+void erig_event(struct erig *r, uint32_t link, int32_t type, const char *path)
 {
     uint8_t body[512];
     size_t n = strlen(path);
@@ -377,19 +377,19 @@ void rig_event(struct rig *r, uint32_t link, int32_t type, const char *path)
     be32_put(body + 4, 3);
     be32_put(body + 8, (uint32_t)n);
     memcpy(body + 12, path, n);
-    rig_answer(r, link, -1, -1, 0, body, 12 + n);
+    erig_answer(r, link, -1, -1, 0, body, 12 + n);
 }
 
-void rig_serve(struct rig *r, uint32_t link, int32_t op, int64_t zxid, int32_t err)
+void erig_serve(struct erig *r, uint32_t link, int32_t op, int64_t zxid, int32_t err)
 {
     static const uint8_t zeros[128];
-    assert_true(rig_take(r, link));
+    assert_true(erig_take(r, link));
     assert_int_equal(r->frame.op, op);
     // Enough for data or a path of no bytes, and a stat.
-    rig_answer(r, link, r->frame.xid, zxid, err, zeros, err ? 0 : 4 + 68);
+    erig_answer(r, link, r->frame.xid, zxid, err, zeros, err ? 0 : 4 + 68);
 }
 
-uint32_t rig_link(const struct rig *r, const char *host)
+uint32_t erig_link(const struct erig *r, const char *host)
 {
     for (uint32_t i = 0; i < ENGINE_LINKS_MAX; i++) {
         if (r->links[i].open && (!host || strcmp(r->links[i].host, host) == 0)) {
@@ -402,9 +402,9 @@ uint32_t rig_link(const struct rig *r, const char *host)
 
 // ---- requests -----------------------------------------------------------------------------------
 
-bool rig_submit(struct rig *r, const struct reeve_request *q)
+bool erig_submit(struct erig *r, const struct reeve_request *q)
 {
-    struct reeve_allocator a = rig_allocator(r);
+    struct reeve_allocator a = erig_allocator(r);
     struct call *c;
     enum reeve_error e = call_new(&a, engine_chroot(r->e), 1 << 20, q, &c);
     if (e) {
@@ -415,76 +415,77 @@ bool rig_submit(struct rig *r, const struct reeve_request *q)
     r->submitted++;
     engine_submit(r->e, c);
     engine_check(r->e);
-    rig_run(r);
+    erig_run(r);
     return true;
 }
 
-void rig_watch_fn(void *ctx, const struct reeve_event *ev)
+void erig_watch_fn(void *ctx, const struct reeve_event *ev)
 {
     (void)ctx;
     (void)ev;
 }
 
-void rig_get(struct rig *r, const char *path)
+void erig_get(struct erig *r, const char *path)
 {
-    rig_submit(r, &(struct reeve_request){.op = REEVE_OP_GET, .path = path});
+    erig_submit(r, &(struct reeve_request){.op = REEVE_OP_GET, .path = path});
 }
 
-void rig_get_watch(struct rig *r, const char *path)
+void erig_get_watch(struct erig *r, const char *path)
 {
-    rig_submit(
-        r, &(struct reeve_request){.op = REEVE_OP_GET, .path = path, .watch = {rig_watch_fn, r}});
+    erig_submit(
+        r, &(struct reeve_request){.op = REEVE_OP_GET, .path = path, .watch = {erig_watch_fn, r}});
 }
 
-void rig_set(struct rig *r, const char *path)
+void erig_set(struct erig *r, const char *path)
 {
-    rig_submit(r, &(struct reeve_request){
-                      .op = REEVE_OP_SET, .path = path, .data = "x", .data_len = 1, .version = -1});
+    erig_submit(r,
+                &(struct reeve_request){
+                    .op = REEVE_OP_SET, .path = path, .data = "x", .data_len = 1, .version = -1});
 }
 
 // ---- for most tests -----------------------------------------------------------------------------
 
-struct rig *rig_new(struct reeve_options o)
+struct erig *erig_new(struct reeve_options o)
 {
-    struct rig *r = calloc(1, sizeof(*r));
+    struct erig *r = calloc(1, sizeof(*r));
     must(r);
     o.no_shuffle = true;
     o.servers = o.servers ? o.servers : "a,b";
-    assert_int_equal(rig_begin(r, o), REEVE_OK);
+    assert_int_equal(erig_begin(r, o), REEVE_OK);
     return r;
 }
 
-void rig_free(struct rig *r)
+void erig_free(struct erig *r)
 {
-    rig_end(r);
+    erig_end(r);
     assert_int_equal(r->submitted, r->done);
     free(r);
 }
 
-struct rig *rig_connected(struct reeve_options o)
+struct erig *erig_connected(struct reeve_options o)
 {
-    struct rig *r = rig_new(o);
-    rig_run(r);
-    rig_expect(r, "dial 0 a:2181\n");
-    rig_dialed(r, 0);
-    rig_accept(r, 0, 7, 6000, false);
-    rig_expect(r, "state CONNECTED 7 6000 renewed\n");
+    struct erig *r = erig_new(o);
+    erig_run(r);
+    erig_expect(r, "dial 0 a:2181\n");
+    erig_dialed(r, 0);
+    erig_accept(r, 0, 7, 6000, false);
+    erig_expect(r, "state CONNECTED 7 6000 renewed\n");
     return r;
 }
 
-void rig_reconnect(struct rig *r)
+void erig_reconnect(struct erig *r)
 {
-    uint32_t link = rig_link(r, NULL);
-    rig_dialed(r, link);
-    rig_accept(r, link, 7, 6000, false);
+    uint32_t link = erig_link(r, NULL);
+    erig_dialed(r, link);
+    erig_accept(r, link, 7, 6000, false);
 }
 
-void rig_set_xid(struct rig *r, int32_t last)
+void erig_set_xid(struct erig *r, int32_t last)
 {
     r->e->xid = last;
 }
 
-static void play_frame(struct rig *r, uint32_t link, size_t data_n)
+static void play_frame(struct erig *r, uint32_t link, size_t data_n)
 {
     if (r->links[link].all - r->links[link].n == 4 + 45) { // the first
         int64_t id = (int64_t)be64_get(r->frame.body + 8);
@@ -500,19 +501,19 @@ static void play_frame(struct rig *r, uint32_t link, size_t data_n)
         memset(body + 4, 'd', data_n);
     }
     bool bare = r->frame.xid < 0 || r->frame.op == OP_CLOSE_SESSION || r->frame.op == OP_DELETE;
-    rig_answer(r, link, r->frame.xid, 10, 0, body, bare ? 0 : n);
+    erig_answer(r, link, r->frame.xid, 10, 0, body, bare ? 0 : n);
     free(body);
 }
 
-void rig_play(struct rig *r, size_t data_n)
+void erig_play(struct erig *r, size_t data_n)
 {
     for (bool any = true; any;) {
         any = false;
         for (uint32_t i = 0; i < ENGINE_LINKS_MAX; i++) {
             if (r->links[i].open && !r->links[i].up) {
-                rig_dialed(r, i);
+                erig_dialed(r, i);
                 any = true;
-            } else if (r->links[i].open && rig_take(r, i)) {
+            } else if (r->links[i].open && erig_take(r, i)) {
                 play_frame(r, i, data_n);
                 any = true;
             }

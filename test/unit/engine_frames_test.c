@@ -17,82 +17,82 @@ static const struct reeve_options plain;
 
 // ---- a life -------------------------------------------------------------------------------------
 
-static void submit(struct rig *r, enum reeve_op op, const char *path, bool watch)
+static void submit(struct erig *r, enum reeve_op op, const char *path, bool watch)
 {
     struct reeve_request q = {
         .op = op, .path = path, .version = -1, .kind = REEVE_WATCH_PERSISTENT};
     q.scheme = "digest";
     q.data = "u:p";
     q.data_len = 3;
-    q.watch = watch ? (struct reeve_watch){rig_watch_fn, r} : (struct reeve_watch){NULL, NULL};
-    (void)rig_submit(r, &q);
+    q.watch = watch ? (struct reeve_watch){erig_watch_fn, r} : (struct reeve_watch){NULL, NULL};
+    (void)erig_submit(r, &q);
 }
 
-static void lose_connection(struct rig *r)
+static void lose_connection(struct erig *r)
 {
     for (uint32_t i = 0; i < ENGINE_LINKS_MAX; i++) {
         if (r->links[i].open) {
-            rig_gone(r, i, "reset");
+            erig_gone(r, i, "reset");
         }
     }
 }
 
-static void watch_event(struct rig *r, int32_t type, const char *path)
+static void watch_event(struct erig *r, int32_t type, const char *path)
 {
     for (uint32_t i = 0; i < ENGINE_LINKS_MAX; i++) {
         if (r->links[i].open) {
-            rig_event(r, i, type, path);
+            erig_event(r, i, type, path);
         }
     }
 }
 
 // What memory has failed may delay, a little time brings: everybody gets a session again.
-static void settle(struct rig *r)
+static void settle(struct erig *r)
 {
     for (int i = 0; i < 20; i++) {
-        rig_play(r, 10);
-        rig_wait(r, 100);
+        erig_play(r, 10);
+        erig_wait(r, 100);
     }
 }
 
 // Most of what an engine can do, with servers that answer everything.
-static void live(struct rig *r)
+static void live(struct erig *r)
 {
-    rig_run(r);
+    erig_run(r);
     submit(r, REEVE_OP_GET, "/a", true);
     submit(r, REEVE_OP_ADD_AUTH, NULL, false);
-    rig_play(r, 10);
+    erig_play(r, 10);
     submit(r, REEVE_OP_EXISTS, "/b", true);
     submit(r, REEVE_OP_CHILDREN, "/c", true);
     submit(r, REEVE_OP_ADD_WATCH, "/p", true);
     submit(r, REEVE_OP_SET, "/a", false);
-    rig_play(r, 100000); // a frame with memory of its own
+    erig_play(r, 100000); // a frame with memory of its own
     watch_event(r, 3, "/app/a");
     watch_event(r, 3, "/app/p");
     submit(r, REEVE_OP_GET, "/a", true);
     lose_connection(r);
     submit(r, REEVE_OP_SET, "/late", false);
     settle(r);
-    engine_unwatch(r->e, "/c", rig_watch_fn, r);
+    engine_unwatch(r->e, "/c", erig_watch_fn, r);
     submit(r, REEVE_OP_REMOVE_WATCHES, "/p", false);
     settle(r);
     (void)engine_set_servers(r->e, "c,d");
     settle(r);
     submit(r, REEVE_OP_GET, "/a", false);
-    rig_jump(r, 10000); // LOST
+    erig_jump(r, 10000); // LOST
     settle(r);
     submit(r, REEVE_OP_GET, "/a", true);
-    rig_play(r, 200000);
+    erig_play(r, 200000);
     engine_close(r->e, true);
-    rig_run(r);
-    rig_play(r, 10);
-    rig_wait(r, 2000);
+    erig_run(r);
+    erig_play(r, 10);
+    erig_wait(r, 2000);
     assert_true(r->over);
 }
 
-static struct rig *born(size_t in_max, size_t out_max)
+static struct erig *born(size_t in_max, size_t out_max)
 {
-    struct rig *r = rig_new((struct reeve_options){.servers = "a,b/app"});
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b/app"});
     r->in_max = in_max;
     r->out_max = out_max;
     return r;
@@ -101,18 +101,18 @@ static struct rig *born(size_t in_max, size_t out_max)
 static void pieces_of_any_size_make_no_difference(void **state)
 {
     (void)state;
-    struct rig *whole = born(0, 0);
+    struct erig *whole = born(0, 0);
     live(whole);
     static const size_t sizes[][2] = {{1, 1}, {3, 2}, {19, 1000}, {4096, 7}, {65535, 65535}};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        struct rig *r = born(sizes[i][0], sizes[i][1]);
+        struct erig *r = born(sizes[i][0], sizes[i][1]);
         live(r);
         assert_string_equal(r->text, whole->text);
-        rig_free(r);
+        erig_free(r);
     }
-    assert_true(rig_saw(whole, "LOST"));
-    assert_true(rig_saw(whole, "watch 3 /a last\nwatch 3 /p\n"));
-    rig_free(whole);
+    assert_true(erig_saw(whole, "LOST"));
+    assert_true(erig_saw(whole, "watch 3 /a last\nwatch 3 /p\n"));
+    erig_free(whole);
 }
 
 // Two answers and an event, cut in two at every place.
@@ -133,13 +133,13 @@ static void every_split_of_what_comes(void **state)
     be32_put(event + 38, 2);
     be32_put(event + 50, (uint32_t)-102);
     for (size_t at = 0; at <= sizeof(bytes); at++) {
-        struct rig *r = rig_connected(plain);
-        rig_get_watch(r, "/x");
-        rig_get(r, "/y");
-        rig_send(r, 0, bytes, at);
-        rig_send(r, 0, bytes + at, sizeof(bytes) - at);
-        rig_expect(r, "done get /x 0 watching\nwatch 3 /x last\ndone get /y -102\n");
-        rig_free(r);
+        struct erig *r = erig_connected(plain);
+        erig_get_watch(r, "/x");
+        erig_get(r, "/y");
+        erig_send(r, 0, bytes, at);
+        erig_send(r, 0, bytes + at, sizeof(bytes) - at);
+        erig_expect(r, "done get /x 0 watching\nwatch 3 /x last\ndone get /y -102\n");
+        erig_free(r);
     }
 }
 
@@ -149,19 +149,19 @@ static void every_failure_of_memory_is_survived(void **state)
     uint64_t n = 0;
     for (int behind = 0; behind < 2; behind++) {
         for (uint64_t k = 1;; k++) {
-            struct rig *r = calloc(1, sizeof(*r));
+            struct erig *r = calloc(1, sizeof(*r));
             assert_non_null(r);
             r->fail_at = k;
             // Memory that is gone for good still leaves a way to the end.
             r->fail_all_behind = behind;
             struct reeve_options o = {.servers = "a,b/app", .no_shuffle = true};
-            if (rig_begin(r, o) == REEVE_OK) {
+            if (erig_begin(r, o) == REEVE_OK) {
                 live(r);
             } else {
                 assert_null(r->e);
             }
             bool reached = r->allocs >= k;
-            rig_free(r);
+            erig_free(r);
             n = k;
             if (!reached) {
                 break;
@@ -178,12 +178,12 @@ static void too_big_an_answer_fails_its_request_only(void **state)
     (void)state;
     static const size_t sizes[] = {929, 50000, 65000, 66000, 300000};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        struct rig *r = rig_connected((struct reeve_options){.answer_max = 1000});
+        struct erig *r = erig_connected((struct reeve_options){.answer_max = 1000});
         r->in_max = i % 2 ? 777 : 0;
-        rig_get_watch(r, "/big");
-        rig_get(r, "/fits");
-        rig_get_watch(r, "/big");
-        assert_true(rig_take(r, 0));
+        erig_get_watch(r, "/big");
+        erig_get(r, "/fits");
+        erig_get_watch(r, "/big");
+        assert_true(erig_take(r, 0));
         uint8_t *body = calloc(1, sizes[i] + 72);
         assert_non_null(body);
         be32_put(body, (uint32_t)sizes[i]);
@@ -191,57 +191,57 @@ static void too_big_an_answer_fails_its_request_only(void **state)
         snprintf(want, sizeof(want),
                  "done get /big -202 (an answer of %zu bytes, answer_max is 1000)\n",
                  sizes[i] + 72 + 16);
-        rig_answer(r, 0, 1, 5, 0, body, sizes[i] + 72);
-        rig_expect(r, want);
+        erig_answer(r, 0, 1, 5, 0, body, sizes[i] + 72);
+        erig_expect(r, want);
         be32_put(body, 1000 - 72 - 16);
-        rig_answer(r, 0, 2, 5, 0, body, 1000 - 16);
-        rig_expect(r, "done get /fits 0\n");
+        erig_answer(r, 0, 2, 5, 0, body, 1000 - 16);
+        erig_expect(r, "done get /fits 0\n");
         be32_put(body, (uint32_t)sizes[i]);
-        rig_answer(r, 0, 3, 5, 0, body, sizes[i] + 72);
-        rig_expect(r, want);
-        rig_wait(r, 1999); // and the connection lives
-        rig_expect(r, "");
+        erig_answer(r, 0, 3, 5, 0, body, sizes[i] + 72);
+        erig_expect(r, want);
+        erig_wait(r, 1999); // and the connection lives
+        erig_expect(r, "");
         free(body);
-        rig_free(r);
+        erig_free(r);
     }
 }
 
 static void an_answer_without_memory_fails_its_request_only(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get(r, "/big");
-    rig_set(r, "/next");
-    assert_true(rig_take(r, 0));
+    struct erig *r = erig_connected(plain);
+    erig_get(r, "/big");
+    erig_set(r, "/next");
+    assert_true(erig_take(r, 0));
     r->fail_at = r->allocs + 1;
     uint8_t *body = calloc(1, 200000);
     assert_non_null(body);
     be32_put(body, 200000 - 72);
-    rig_answer(r, 0, 1, 5, 0, body, 200000);
-    rig_expect(r, "done get /big -200 (no memory for an answer of 200016 bytes)\n");
-    rig_serve(r, 0, OP_SET_DATA, 6, 0);
-    rig_expect(r, "done set /next 0\n");
+    erig_answer(r, 0, 1, 5, 0, body, 200000);
+    erig_expect(r, "done get /big -200 (no memory for an answer of 200016 bytes)\n");
+    erig_serve(r, 0, OP_SET_DATA, 6, 0);
+    erig_expect(r, "done set /next 0\n");
     free(body);
-    rig_free(r);
+    erig_free(r);
 }
 
 static void an_event_without_memory_comes_again(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
+    struct erig *r = erig_connected(plain);
     uint8_t *body = calloc(1, 100000);
     assert_non_null(body);
     be32_put(body + 8, 100000 - 12);
-    rig_get_watch(r, "/w");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_get_watch(r, "/w");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
     r->fail_at = r->allocs + 1;
-    rig_answer(r, 0, -1, -1, 0, body, 100000);
-    assert_true(rig_saw(r, "there is no memory for an event of 100016 bytes"));
-    rig_reconnect(r);
-    assert_true(rig_take(r, 0));
+    erig_answer(r, 0, -1, -1, 0, body, 100000);
+    assert_true(erig_saw(r, "there is no memory for an event of 100016 bytes"));
+    erig_reconnect(r);
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.op, OP_SET_WATCHES);
     free(body);
-    rig_free(r);
+    erig_free(r);
 }
 
 static void a_large_frame_that_nobody_asked_for_is_not_read(void **state)
@@ -249,41 +249,41 @@ static void a_large_frame_that_nobody_asked_for_is_not_read(void **state)
     (void)state;
     static const int32_t lengths[] = {INT32_MAX, 70000, 15, 0, -1, INT32_MIN};
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        struct rig *r = rig_connected(plain);
-        rig_get(r, "/x");
+        struct erig *r = erig_connected(plain);
+        erig_get(r, "/x");
         uint64_t before = r->allocs;
         uint8_t head[20] = {0};
         be32_put(head, (uint32_t)lengths[i]);
         be32_put(head + 4, i % 2 ? 2 : (uint32_t)-2);
-        rig_send(r, 0, head, sizeof(head));
-        assert_true(rig_saw(r, "state SUSPENDED"));
+        erig_send(r, 0, head, sizeof(head));
+        assert_true(erig_saw(r, "state SUSPENDED"));
         assert_true(r->allocs == before);
-        rig_reconnect(r);
-        rig_serve(r, 0, OP_GET_DATA, 1, 0);
-        rig_free(r);
+        erig_reconnect(r);
+        erig_serve(r, 0, OP_GET_DATA, 1, 0);
+        erig_free(r);
     }
 }
 
 static void the_buffer_is_small_again(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get(r, "/big");
+    struct erig *r = erig_connected(plain);
+    erig_get(r, "/big");
     int64_t before = r->blocks; // of them one is the request
-    rig_play(r, 1000000);
+    erig_play(r, 1000000);
     assert_true(r->blocks == before - 1);
-    rig_expect(r, "done get /big 0\n");
-    rig_free(r);
+    erig_expect(r, "done get /big 0\n");
+    erig_free(r);
 }
 
 // The driver may read on before it asks what has happened.
 static void a_full_buffer_gives_no_room(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
+    struct erig *r = erig_connected(plain);
     enum { GETS = 1000 };
     for (int i = 0; i < GETS; i++) {
-        rig_get(r, "/x");
+        erig_get(r, "/x");
     }
     uint8_t frame[20 + 72] = {[3] = 88};
     size_t room, at = 0;
@@ -304,21 +304,21 @@ static void a_full_buffer_gives_no_room(void **state)
         }
     }
     assert_true(xid > 700);
-    rig_run(r);
+    erig_run(r);
     assert_int_equal(r->done, xid - 1);
     (void)engine_recv_space(r->e, 0, &room);
     assert_true(room > 0);
-    rig_send(r, 0, frame + at, sizeof(frame) - at);
+    erig_send(r, 0, frame + at, sizeof(frame) - at);
     for (uint32_t i = xid + 1; i <= GETS; i++) {
-        rig_answer(r, 0, (int32_t)i, 1, 0, frame + 20, 72);
+        erig_answer(r, 0, (int32_t)i, 1, 0, frame + 20, 72);
     }
-    rig_free(r);
+    erig_free(r);
 }
 
 static void large_requests_go_in_order(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.request_max = 1 << 20});
+    struct erig *r = erig_connected((struct reeve_options){.request_max = 1 << 20});
     char *data = malloc(500000);
     assert_non_null(data);
     memset(data, 'x', 500000);
@@ -326,40 +326,40 @@ static void large_requests_go_in_order(void **state)
     r->out_max = 30001;
     r->stuck = true;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        rig_submit(r, &(struct reeve_request){
-                          .op = REEVE_OP_SET, .path = "/x", .data = data, .data_len = sizes[i]});
+        erig_submit(r, &(struct reeve_request){
+                           .op = REEVE_OP_SET, .path = "/x", .data = data, .data_len = sizes[i]});
     }
     r->stuck = false;
-    rig_run(r);
+    erig_run(r);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        assert_true(rig_take(r, 0));
+        assert_true(erig_take(r, 0));
         assert_int_equal(r->frame.xid, i + 1);
         assert_int_equal(be32_get(r->frame.body + 6), sizes[i]);
-        rig_answer(r, 0, r->frame.xid, 1, -101, NULL, 0);
+        erig_answer(r, 0, r->frame.xid, 1, -101, NULL, 0);
     }
     free(data);
-    rig_free(r);
+    erig_free(r);
 }
 
 static void a_large_request_times_out_half_sent(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.request_timeout_ms = 100});
+    struct erig *r = erig_connected((struct reeve_options){.request_timeout_ms = 100});
     char *data = calloc(1, 500000);
     assert_non_null(data);
     r->stuck = true;
-    rig_submit(r, &(struct reeve_request){
-                      .op = REEVE_OP_SET, .path = "/x", .data = data, .data_len = 500000});
+    erig_submit(r, &(struct reeve_request){
+                       .op = REEVE_OP_SET, .path = "/x", .data = data, .data_len = 500000});
     struct slice s = engine_output(r->e, 0);
     assert_true(s.n > 400000);
     engine_sent(r->e, 0, 1000);
-    rig_wait(r, 100);
-    assert_true(rig_saw(r, "done set /x -7 (no answer within 100 ms)\n")); // surely not done
+    erig_wait(r, 100);
+    assert_true(erig_saw(r, "done set /x -7 (no answer within 100 ms)\n")); // surely not done
     r->stuck = false;
-    rig_reconnect(r);
-    assert_false(rig_take(r, 0));
+    erig_reconnect(r);
+    assert_false(erig_take(r, 0));
     free(data);
-    rig_free(r);
+    erig_free(r);
 }
 
 int main(void)

@@ -23,85 +23,85 @@ static const struct reeve_options plain;
 static void pings_when_it_has_nothing_to_say(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_wait(r, 1999);
-    assert_false(rig_take(r, 0));
-    rig_wait(r, 1);
-    rig_serve(r, 0, OP_PING, 5, 0);
+    struct erig *r = erig_connected(plain);
+    erig_wait(r, 1999);
+    assert_false(erig_take(r, 0));
+    erig_wait(r, 1);
+    erig_serve(r, 0, OP_PING, 5, 0);
     for (int i = 0; i < 20; i++) {
-        rig_wait(r, 2000);
-        rig_serve(r, 0, OP_PING, 5, 0);
+        erig_wait(r, 2000);
+        erig_serve(r, 0, OP_PING, 5, 0);
         assert_int_equal(r->frame.xid, -2);
     }
-    rig_wait(r, 1000);
-    rig_get(r, "/x"); // a request is as good as a ping
-    rig_serve(r, 0, OP_GET_DATA, 5, 0);
-    rig_wait(r, 1999);
-    assert_false(rig_take(r, 0));
-    rig_wait(r, 1);
-    assert_true(rig_take(r, 0));
-    rig_expect(r, "done get /x 0\n");
-    rig_free(r);
+    erig_wait(r, 1000);
+    erig_get(r, "/x"); // a request is as good as a ping
+    erig_serve(r, 0, OP_GET_DATA, 5, 0);
+    erig_wait(r, 1999);
+    assert_false(erig_take(r, 0));
+    erig_wait(r, 1);
+    assert_true(erig_take(r, 0));
+    erig_expect(r, "done get /x 0\n");
+    erig_free(r);
 }
 
 static void a_silent_server_is_left_and_the_session_moves(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get(r, "/x");
-    rig_set(r, "/y");
-    rig_wait(r, 3999);
-    rig_expect(r, "");
-    rig_wait(r, 1);
-    rig_expect(r, "state SUSPENDED (" LOST_A "nothing was heard for 4000 ms)\n"
-                  "done set /y -4 maybe_done (" LOST_A "nothing was heard for 4000 ms)\n"
-                  "cut 0\ndial 0 b:2181\n");
-    rig_reconnect(r);
-    rig_serve(r, 0, OP_GET_DATA, 9, 0);
-    rig_expect(r, "state CONNECTED 7 6000\ndone get /x 0\n");
-    rig_free(r);
+    struct erig *r = erig_connected(plain);
+    erig_get(r, "/x");
+    erig_set(r, "/y");
+    erig_wait(r, 3999);
+    erig_expect(r, "");
+    erig_wait(r, 1);
+    erig_expect(r, "state SUSPENDED (" LOST_A "nothing was heard for 4000 ms)\n"
+                   "done set /y -4 maybe_done (" LOST_A "nothing was heard for 4000 ms)\n"
+                   "cut 0\ndial 0 b:2181\n");
+    erig_reconnect(r);
+    erig_serve(r, 0, OP_GET_DATA, 9, 0);
+    erig_expect(r, "state CONNECTED 7 6000\ndone get /x 0\n");
+    erig_free(r);
 }
 
 static void lost_by_its_own_clock(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_gone(r, 0, "connection reset");
-    rig_expect(r, "state SUSPENDED (" LOST_A "connection reset)\ndial 0 b:2181\n");
-    rig_get(r, "/x");
-    rig_wait(r, 5999);
-    assert_false(rig_saw(r, "LOST"));
-    rig_forget(r);
-    rig_wait(r, 1);
-    assert_true(rig_saw(r, "state LOST (" BY_CLOCK ")\ndone get /x -112 (" BY_CLOCK ")\n"));
-    assert_true(rig_saw(r, "state CONNECTING\n"));
-    rig_free(r);
+    struct erig *r = erig_connected(plain);
+    erig_gone(r, 0, "connection reset");
+    erig_expect(r, "state SUSPENDED (" LOST_A "connection reset)\ndial 0 b:2181\n");
+    erig_get(r, "/x");
+    erig_wait(r, 5999);
+    assert_false(erig_saw(r, "LOST"));
+    erig_forget(r);
+    erig_wait(r, 1);
+    assert_true(erig_saw(r, "state LOST (" BY_CLOCK ")\ndone get /x -112 (" BY_CLOCK ")\n"));
+    assert_true(erig_saw(r, "state CONNECTING\n"));
+    erig_free(r);
 }
 
 static void lost_before_an_answer_that_came_in_its_sleep(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get_watch(r, "/w");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_set(r, "/y");
-    rig_forget(r);
-    assert_true(rig_take(r, 0));
+    struct erig *r = erig_connected(plain);
+    erig_get_watch(r, "/w");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_set(r, "/y");
+    erig_forget(r);
+    assert_true(erig_take(r, 0));
     size_t room;
     uint8_t *p = engine_recv_space(r->e, 0, &room);
     memset(p, 0, 20);
     p[3] = 16;
     p[7] = (uint8_t)r->frame.xid;
     engine_received(r->e, 0, 20);
-    rig_jump(r, 6000);
-    rig_expect(r, "state LOST (" BY_CLOCK ")\n"
-                  "done set /y -112 maybe_done (" BY_CLOCK ")\n"
-                  "watch 5 /w last -112\n"
-                  "cut 0\nstate CONNECTING\ndial 0 b:2181\n");
-    rig_dialed(r, 0);
-    assert_true(rig_take(r, 0));
+    erig_jump(r, 6000);
+    erig_expect(r, "state LOST (" BY_CLOCK ")\n"
+                   "done set /y -112 maybe_done (" BY_CLOCK ")\n"
+                   "watch 5 /w last -112\n"
+                   "cut 0\nstate CONNECTING\ndial 0 b:2181\n");
+    erig_dialed(r, 0);
+    assert_true(erig_take(r, 0));
     assert_int_equal(be64_get(r->frame.body + 8), 0); // a new session
-    rig_free(r);
+    erig_free(r);
 }
 
 // What is answered counts from when it was sent, not from when the answer came; what was only heard
@@ -109,62 +109,62 @@ static void lost_before_an_answer_that_came_in_its_sleep(void **state)
 static void the_deadline_counts_from_the_sending(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_wait(r, 1000);
-    rig_get(r, "/x"); // at 1000
-    rig_wait(r, 1500);
-    rig_get(r, "/y"); // at 2500
-    rig_wait(r, 500);
-    rig_serve(r, 0, OP_GET_DATA, 1, 0); // at 3000, of 1000: the deadline is 7000
-    rig_event(r, 0, 3, "/x");
-    rig_wait(r, 1500); // 4500, and a ping was sent
-    rig_event(r, 0, 3, "/x");
-    rig_wait(r, 2400); // 6900
-    rig_event(r, 0, 3, "/x");
-    rig_wait(r, 99);
-    rig_expect(r, "done get /x 0\n");
-    rig_wait(r, 1);
-    assert_true(rig_saw(r, "state LOST (" BY_CLOCK ")\ndone get /y -112"));
-    rig_free(r);
+    struct erig *r = erig_connected(plain);
+    erig_wait(r, 1000);
+    erig_get(r, "/x"); // at 1000
+    erig_wait(r, 1500);
+    erig_get(r, "/y"); // at 2500
+    erig_wait(r, 500);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0); // at 3000, of 1000: the deadline is 7000
+    erig_event(r, 0, 3, "/x");
+    erig_wait(r, 1500); // 4500, and a ping was sent
+    erig_event(r, 0, 3, "/x");
+    erig_wait(r, 2400); // 6900
+    erig_event(r, 0, 3, "/x");
+    erig_wait(r, 99);
+    erig_expect(r, "done get /x 0\n");
+    erig_wait(r, 1);
+    assert_true(erig_saw(r, "state LOST (" BY_CLOCK ")\ndone get /y -112"));
+    erig_free(r);
 }
 
 static void throttled_and_auth_answers_prove_nothing(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_submit(r, &(struct reeve_request){
-                      .op = REEVE_OP_ADD_AUTH, .scheme = "digest", .data = "a", .data_len = 1});
-    rig_wait(r, 1900);
-    assert_true(rig_take(r, 0));
-    rig_answer(r, 0, -4, 0, 0, NULL, 0);
-    rig_get(r, "/x");
-    rig_serve(r, 0, OP_GET_DATA, 1, REEVE_THROTTLED);
-    rig_expect(r, "done add_auth 0\ndone get /x -127\n");
-    rig_wait(r, 3500);
-    rig_event(r, 0, 3, "/x");
-    rig_wait(r, 599);
-    rig_expect(r, "");
-    rig_wait(r, 1);
-    assert_true(rig_saw(r, "state LOST"));
-    rig_free(r);
+    struct erig *r = erig_connected(plain);
+    erig_submit(r, &(struct reeve_request){
+                       .op = REEVE_OP_ADD_AUTH, .scheme = "digest", .data = "a", .data_len = 1});
+    erig_wait(r, 1900);
+    assert_true(erig_take(r, 0));
+    erig_answer(r, 0, -4, 0, 0, NULL, 0);
+    erig_get(r, "/x");
+    erig_serve(r, 0, OP_GET_DATA, 1, REEVE_THROTTLED);
+    erig_expect(r, "done add_auth 0\ndone get /x -127\n");
+    erig_wait(r, 3500);
+    erig_event(r, 0, 3, "/x");
+    erig_wait(r, 599);
+    erig_expect(r, "");
+    erig_wait(r, 1);
+    assert_true(erig_saw(r, "state LOST"));
+    erig_free(r);
 }
 
 static void a_handshake_under_way_ends_with_the_session(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.servers = "a"});
-    rig_wait(r, 1500);
-    rig_gone(r, 0, "reset");
-    rig_wait(r, 3000);
-    rig_dialed(r, rig_link(r, NULL));
-    rig_forget(r);
-    rig_wait(r, 1500);
-    assert_true(rig_saw(r, "state LOST"));
-    rig_dialed(r, rig_link(r, NULL));
-    rig_forget(r);
-    rig_accept(r, rig_link(r, NULL), 8, 6000, false);
-    rig_expect(r, "state CONNECTED 8 6000 renewed\n");
-    rig_free(r);
+    struct erig *r = erig_connected((struct reeve_options){.servers = "a"});
+    erig_wait(r, 1500);
+    erig_gone(r, 0, "reset");
+    erig_wait(r, 3000);
+    erig_dialed(r, erig_link(r, NULL));
+    erig_forget(r);
+    erig_wait(r, 1500);
+    assert_true(erig_saw(r, "state LOST"));
+    erig_dialed(r, erig_link(r, NULL));
+    erig_forget(r);
+    erig_accept(r, erig_link(r, NULL), 8, 6000, false);
+    erig_expect(r, "state CONNECTED 8 6000 renewed\n");
+    erig_free(r);
 }
 
 // ---- refusals -----------------------------------------------------------------------------------
@@ -172,57 +172,57 @@ static void a_handshake_under_way_ends_with_the_session(void **state)
 static void a_refused_session_is_lost(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get_watch(r, "/w");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_gone(r, 0, "");
-    rig_set(r, "/x");
-    rig_forget(r);
-    rig_dialed(r, 0);
-    rig_accept(r, 0, 0, 0, false);
-    assert_true(rig_saw(r, "state LOST (b:2181 does not know the session any more)\n"
-                           "done set /x -112 (b:2181 does not know the session any more)\n"
-                           "watch 5 /w last -112\ncut 0\nstate CONNECTING\n"));
-    rig_wait(r, 51);
-    rig_reconnect(r);
-    assert_true(rig_saw(r, "state CONNECTED 7 6000 renewed\n"));
-    rig_free(r);
+    struct erig *r = erig_connected(plain);
+    erig_get_watch(r, "/w");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_gone(r, 0, "");
+    erig_set(r, "/x");
+    erig_forget(r);
+    erig_dialed(r, 0);
+    erig_accept(r, 0, 0, 0, false);
+    assert_true(erig_saw(r, "state LOST (b:2181 does not know the session any more)\n"
+                            "done set /x -112 (b:2181 does not know the session any more)\n"
+                            "watch 5 /w last -112\ncut 0\nstate CONNECTING\n"));
+    erig_wait(r, 51);
+    erig_reconnect(r);
+    assert_true(erig_saw(r, "state CONNECTED 7 6000 renewed\n"));
+    erig_free(r);
 }
 
 static void one_session_stays_lost(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.one_session = true});
-    rig_gone(r, 0, "");
-    rig_dialed(r, 0);
-    rig_forget(r);
-    rig_accept(r, 0, 0, 0, false);
-    rig_expect(r, "state LOST (b:2181 does not know the session any more)\ncut 0\n");
-    rig_get(r, "/x");
-    rig_expect(r, "done get /x -112 (b:2181 does not know the session any more)\n");
+    struct erig *r = erig_connected((struct reeve_options){.one_session = true});
+    erig_gone(r, 0, "");
+    erig_dialed(r, 0);
+    erig_forget(r);
+    erig_accept(r, 0, 0, 0, false);
+    erig_expect(r, "state LOST (b:2181 does not know the session any more)\ncut 0\n");
+    erig_get(r, "/x");
+    erig_expect(r, "done get /x -112 (b:2181 does not know the session any more)\n");
     assert_true(engine_deadline(r->e).ns == INT64_MAX);
     engine_close(r->e, true);
-    rig_run(r);
-    rig_expect(r, "state ENDED\nover\n");
-    rig_get(r, "/x");
-    rig_expect(r, "done get /x -201\n");
-    rig_free(r);
+    erig_run(r);
+    erig_expect(r, "state ENDED\nover\n");
+    erig_get(r, "/x");
+    erig_expect(r, "done get /x -201\n");
+    erig_free(r);
 }
 
 static void a_given_session_is_taken_up(void **state)
 {
     (void)state;
     for (int refused = 0; refused < 2; refused++) {
-        struct rig *r =
-            rig_new((struct reeve_options){.session_id = 7, .session_passwd = {7, 7, 7, 7, 7, 7}});
-        rig_run(r);
-        rig_dialed(r, 0);
-        rig_forget(r);
-        rig_accept(r, 0, refused ? 0 : 7, refused ? 0 : 6000, false);
-        rig_expect(r, refused ? "state LOST (a:2181 does not know the session any more)\ncut 0\n"
-                                "state CONNECTING\ndial 0 b:2181\n"
-                              : "state CONNECTED 7 6000\n");
-        rig_free(r);
+        struct erig *r =
+            erig_new((struct reeve_options){.session_id = 7, .session_passwd = {7, 7, 7, 7, 7, 7}});
+        erig_run(r);
+        erig_dialed(r, 0);
+        erig_forget(r);
+        erig_accept(r, 0, refused ? 0 : 7, refused ? 0 : 6000, false);
+        erig_expect(r, refused ? "state LOST (a:2181 does not know the session any more)\ncut 0\n"
+                                 "state CONNECTING\ndial 0 b:2181\n"
+                               : "state CONNECTED 7 6000\n");
+        erig_free(r);
     }
 }
 
@@ -242,13 +242,13 @@ static void odd_handshakes_are_no_session(void **state)
         {{0, 0, 0, 36, [23] = 16}, 40},                               // refused
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct rig *r = rig_new(plain);
-        rig_run(r);
-        rig_dialed(r, 0);
-        rig_forget(r);
-        rig_send(r, 0, rows[i].bytes, rows[i].n);
-        rig_expect(r, "cut 0\ndial 0 b:2181\n");
-        rig_free(r);
+        struct erig *r = erig_new(plain);
+        erig_run(r);
+        erig_dialed(r, 0);
+        erig_forget(r);
+        erig_send(r, 0, rows[i].bytes, rows[i].n);
+        erig_expect(r, "cut 0\ndial 0 b:2181\n");
+        erig_free(r);
     }
 }
 
@@ -257,68 +257,68 @@ static void odd_handshakes_are_no_session(void **state)
 static void close_ends_the_session_behind_what_was_asked(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get_watch(r, "/w");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_forget(r);
-    rig_set(r, "/1");
+    struct erig *r = erig_connected(plain);
+    erig_get_watch(r, "/w");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_forget(r);
+    erig_set(r, "/1");
     engine_close(r->e, true);
-    rig_run(r);
-    rig_get(r, "/late");
-    rig_expect(r, "done get /late -201\n");
-    rig_serve(r, 0, OP_SET_DATA, 2, -101);
-    rig_serve(r, 0, OP_CLOSE_SESSION, 3, 0);
-    rig_expect(r, "done set /1 -101\nstate ENDED\nwatch 5 /w last -201\ncut 0\nover\n");
+    erig_run(r);
+    erig_get(r, "/late");
+    erig_expect(r, "done get /late -201\n");
+    erig_serve(r, 0, OP_SET_DATA, 2, -101);
+    erig_serve(r, 0, OP_CLOSE_SESSION, 3, 0);
+    erig_expect(r, "done set /1 -101\nstate ENDED\nwatch 5 /w last -201\ncut 0\nover\n");
     assert_true(engine_deadline(r->e).ns == INT64_MAX);
-    rig_free(r);
+    erig_free(r);
 }
 
 static void close_waits_no_longer_than_told(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.close_timeout_ms = 300});
-    rig_set(r, "/1");
+    struct erig *r = erig_connected((struct reeve_options){.close_timeout_ms = 300});
+    erig_set(r, "/1");
     r->stuck = true;
-    rig_set(r, "/2");
+    erig_set(r, "/2");
     engine_close(r->e, true);
-    rig_wait(r, 299);
-    rig_expect(r, "");
-    rig_wait(r, 1);
-    rig_expect(r, "state ENDED\ndone set /1 -201 maybe_done\ndone set /2 -201\ncut 0\nover\n");
-    rig_free(r);
+    erig_wait(r, 299);
+    erig_expect(r, "");
+    erig_wait(r, 1);
+    erig_expect(r, "state ENDED\ndone set /1 -201 maybe_done\ndone set /2 -201\ncut 0\nover\n");
+    erig_free(r);
 }
 
 static void close_without_a_connection_is_at_once(void **state)
 {
     (void)state;
-    struct rig *r = rig_new(plain);
-    rig_get(r, "/x");
-    rig_forget(r);
+    struct erig *r = erig_new(plain);
+    erig_get(r, "/x");
+    erig_forget(r);
     engine_close(r->e, true);
-    rig_run(r);
-    rig_expect(r, "state ENDED\ndone get /x -201\ncut 0\nover\n");
-    rig_free(r);
-    r = rig_connected(plain);
-    rig_set(r, "/x");
+    erig_run(r);
+    erig_expect(r, "state ENDED\ndone get /x -201\ncut 0\nover\n");
+    erig_free(r);
+    r = erig_connected(plain);
+    erig_set(r, "/x");
     engine_close(r->e, true);
-    rig_run(r);
-    rig_gone(r, 0, "reset");
-    rig_expect(r, "state ENDED\ndone set /x -201 maybe_done\nover\n");
-    rig_free(r);
+    erig_run(r);
+    erig_gone(r, 0, "reset");
+    erig_expect(r, "state ENDED\ndone set /x -201 maybe_done\nover\n");
+    erig_free(r);
 }
 
 static void abandon_leaves_the_session(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_set(r, "/1");
+    struct erig *r = erig_connected(plain);
+    erig_set(r, "/1");
     engine_close(r->e, false);
-    rig_run(r);
-    rig_expect(r, "");
-    rig_serve(r, 0, OP_SET_DATA, 2, 0);
-    rig_expect(r, "done set /1 0\nstate ENDED\ncut 0\nover\n");
+    erig_run(r);
+    erig_expect(r, "");
+    erig_serve(r, 0, OP_SET_DATA, 2, 0);
+    erig_expect(r, "done set /1 0\nstate ENDED\ncut 0\nover\n");
     assert_int_equal(r->links[0].n, 0);
-    rig_free(r);
+    erig_free(r);
 }
 
 // ---- watches set again --------------------------------------------------------------------------
@@ -341,28 +341,28 @@ static const char *vector(const uint8_t **p)
     return t;
 }
 
-static void add_watch(struct rig *r, const char *path, enum reeve_watch_kind kind)
+static void add_watch(struct erig *r, const char *path, enum reeve_watch_kind kind)
 {
-    rig_submit(
+    erig_submit(
         r, &(struct reeve_request){
-               .op = REEVE_OP_ADD_WATCH, .path = path, .kind = kind, .watch = {rig_watch_fn, r}});
-    assert_true(rig_take(r, 0));
-    rig_answer(r, 0, r->frame.xid, 40, 0, "\0\0\0", 4);
+               .op = REEVE_OP_ADD_WATCH, .path = path, .kind = kind, .watch = {erig_watch_fn, r}});
+    assert_true(erig_take(r, 0));
+    erig_answer(r, 0, r->frame.xid, 40, 0, "\0\0\0", 4);
 }
 
 static void watches_are_set_again(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.servers = "a,b/app"});
-    rig_get_watch(r, "/d");
-    rig_serve(r, 0, OP_GET_DATA, 40, 0);
-    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = "/e", .watch = {rig_watch_fn, NULL}};
-    rig_submit(r, &q);
-    rig_serve(r, 0, OP_EXISTS, 41, -101);
-    rig_gone(r, 0, "");
-    rig_get(r, "/x");
-    rig_reconnect(r);
-    assert_true(rig_take(r, 0));
+    struct erig *r = erig_connected((struct reeve_options){.servers = "a,b/app"});
+    erig_get_watch(r, "/d");
+    erig_serve(r, 0, OP_GET_DATA, 40, 0);
+    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = "/e", .watch = {erig_watch_fn, NULL}};
+    erig_submit(r, &q);
+    erig_serve(r, 0, OP_EXISTS, 41, -101);
+    erig_gone(r, 0, "");
+    erig_get(r, "/x");
+    erig_reconnect(r);
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.xid, -8);
     assert_int_equal(r->frame.op, OP_SET_WATCHES);
     const uint8_t *p = r->frame.body + 8;
@@ -371,17 +371,17 @@ static void watches_are_set_again(void **state)
     assert_string_equal(vector(&p), "/app/e ");
     assert_string_equal(vector(&p), "");
     assert_ptr_equal(p, r->frame.body + r->frame.n);
-    rig_forget(r);
-    rig_event(r, 0, 1, "/app/e");
-    rig_answer(r, 0, -8, 42, 0, NULL, 0);
-    rig_serve(r, 0, OP_GET_DATA, 43, 0);
-    rig_expect(r, "watch 1 /e last\ndone get /x 0\n");
+    erig_forget(r);
+    erig_event(r, 0, 1, "/app/e");
+    erig_answer(r, 0, -8, 42, 0, NULL, 0);
+    erig_serve(r, 0, OP_GET_DATA, 43, 0);
+    erig_expect(r, "watch 1 /e last\ndone get /x 0\n");
     add_watch(r, "/p", REEVE_WATCH_PERSISTENT);
     add_watch(r, "/r", REEVE_WATCH_RECURSIVE);
-    rig_gone(r, 0, "");
-    rig_wait(r, 51);
-    rig_reconnect(r);
-    assert_true(rig_take(r, 0));
+    erig_gone(r, 0, "");
+    erig_wait(r, 51);
+    erig_reconnect(r);
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.op, OP_SET_WATCHES2);
     p = r->frame.body + 8;
     assert_string_equal(vector(&p), "/app/d ");
@@ -389,30 +389,30 @@ static void watches_are_set_again(void **state)
     assert_string_equal(vector(&p), "");
     assert_string_equal(vector(&p), "/app/p ");
     assert_string_equal(vector(&p), "/app/r ");
-    rig_free(r);
+    erig_free(r);
 }
 
 static void many_watches_go_in_pieces(void **state)
 {
     (void)state;
     enum { WATCHES = 2000 };
-    struct rig *r = rig_connected(plain);
+    struct erig *r = erig_connected(plain);
     char path[300];
     memset(path, 'x', sizeof(path));
     for (int i = 0; i < WATCHES; i++) {
         int n = snprintf(path, 20, "/%d-", i);
         path[n] = 'x';
         path[200 + i % 90] = 0;
-        rig_get_watch(r, path);
+        erig_get_watch(r, path);
         path[200 + i % 90] = 'x';
-        rig_serve(r, 0, OP_GET_DATA, 5, 0);
+        erig_serve(r, 0, OP_GET_DATA, 5, 0);
     }
-    rig_gone(r, 0, "");
-    rig_set(r, "/behind");
+    erig_gone(r, 0, "");
+    erig_set(r, "/behind");
     r->out_max = 1000;
-    rig_reconnect(r);
+    erig_reconnect(r);
     size_t watches = 0, pieces = 0;
-    while (rig_take(r, 0) && r->frame.op == OP_SET_WATCHES) {
+    while (erig_take(r, 0) && r->frame.op == OP_SET_WATCHES) {
         assert_in_range(r->frame.n, 1, 65536);
         watches += be32_get(r->frame.body + 8);
         pieces++;
@@ -421,27 +421,27 @@ static void many_watches_go_in_pieces(void **state)
     assert_int_equal(watches, WATCHES);
     assert_int_equal(pieces, 8);
     for (size_t i = 0; i < pieces; i++) {
-        rig_answer(r, 0, -8, 9, 0, NULL, 0);
+        erig_answer(r, 0, -8, 9, 0, NULL, 0);
     }
-    rig_forget(r);
-    rig_answer(r, 0, r->frame.xid, 10, -101, NULL, 0);
-    rig_expect(r, "done set /behind -101\n");
-    rig_free(r);
+    erig_forget(r);
+    erig_answer(r, 0, r->frame.xid, 10, -101, NULL, 0);
+    erig_expect(r, "done set /behind -101\n");
+    erig_free(r);
 }
 
 // ---- credentials --------------------------------------------------------------------------------
 
-static void add_auth(struct rig *r, const char *data)
+static void add_auth(struct erig *r, const char *data)
 {
-    rig_submit(r, &(struct reeve_request){.op = REEVE_OP_ADD_AUTH,
-                                          .scheme = "digest",
-                                          .data = data,
-                                          .data_len = strlen(data)});
+    erig_submit(r, &(struct reeve_request){.op = REEVE_OP_ADD_AUTH,
+                                           .scheme = "digest",
+                                           .data = data,
+                                           .data_len = strlen(data)});
 }
 
-static void expect_auth(struct rig *r, char data)
+static void expect_auth(struct erig *r, char data)
 {
-    assert_true(rig_take(r, 0));
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.xid, -4);
     assert_int_equal(r->frame.op, 100);
     assert_int_equal(r->frame.body[r->frame.n - 1], data);
@@ -450,90 +450,90 @@ static void expect_auth(struct rig *r, char data)
 static void credentials_come_first_on_every_connection(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get_watch(r, "/w");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_get(r, "/1");
+    struct erig *r = erig_connected(plain);
+    erig_get_watch(r, "/w");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_get(r, "/1");
     add_auth(r, "a");
-    rig_get(r, "/2");
-    rig_forget(r);
-    assert_true(rig_take(r, 0));
+    erig_get(r, "/2");
+    erig_forget(r);
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.op, OP_GET_DATA);
     expect_auth(r, 'a');
-    rig_answer(r, 0, -4, 0, 0, NULL, 0); // overtakes
-    rig_expect(r, "done add_auth 0\n");
-    rig_gone(r, 0, "");
+    erig_answer(r, 0, -4, 0, 0, NULL, 0); // overtakes
+    erig_expect(r, "done add_auth 0\n");
+    erig_gone(r, 0, "");
     add_auth(r, "b");
-    rig_reconnect(r);
+    erig_reconnect(r);
     expect_auth(r, 'a');
-    assert_true(rig_take(r, 0));
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.op, OP_SET_WATCHES);
-    assert_true(rig_take(r, 0));
-    assert_true(rig_take(r, 0));
+    assert_true(erig_take(r, 0));
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.op, OP_GET_DATA);
     expect_auth(r, 'b');
-    rig_forget(r);
-    rig_answer(r, 0, -4, 0, 0, NULL, 0);
-    rig_expect(r, "");  // the first answer is that of the first credentials
-    rig_gone(r, 0, ""); // the second are still without one
-    rig_wait(r, 51);
-    rig_reconnect(r);
+    erig_forget(r);
+    erig_answer(r, 0, -4, 0, 0, NULL, 0);
+    erig_expect(r, "");  // the first answer is that of the first credentials
+    erig_gone(r, 0, ""); // the second are still without one
+    erig_wait(r, 51);
+    erig_reconnect(r);
     expect_auth(r, 'a');
     expect_auth(r, 'b');
-    rig_forget(r);
-    rig_answer(r, 0, -4, 0, 0, NULL, 0);
-    rig_answer(r, 0, -4, 0, 0, NULL, 0);
-    rig_expect(r, "done add_auth 0\n");
+    erig_forget(r);
+    erig_answer(r, 0, -4, 0, 0, NULL, 0);
+    erig_answer(r, 0, -4, 0, 0, NULL, 0);
+    erig_expect(r, "done add_auth 0\n");
     add_auth(r, "a"); // again: once is enough from then on
-    while (rig_take(r, 0)) {
+    while (erig_take(r, 0)) {
     }
-    rig_answer(r, 0, -4, 0, 0, NULL, 0);
-    rig_wait(r, 1000);
-    rig_gone(r, 0, "");
-    rig_reconnect(r);
+    erig_answer(r, 0, -4, 0, 0, NULL, 0);
+    erig_wait(r, 1000);
+    erig_gone(r, 0, "");
+    erig_reconnect(r);
     expect_auth(r, 'a');
     expect_auth(r, 'b');
-    assert_true(rig_take(r, 0));
+    assert_true(erig_take(r, 0));
     assert_int_not_equal(r->frame.op, 100);
     engine_close(r->e, true);
-    rig_run(r);
-    rig_wait(r, 3000);
-    rig_free(r);
+    erig_run(r);
+    erig_wait(r, 3000);
+    erig_free(r);
 }
 
 static void refused_credentials_are_the_end(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get_watch(r, "/w");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_forget(r);
+    struct erig *r = erig_connected(plain);
+    erig_get_watch(r, "/w");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_forget(r);
     add_auth(r, "a");
-    rig_set(r, "/x");
-    rig_answer(r, 0, -4, 0, -115, NULL, 0);
-    rig_expect(r, "state AUTH_FAILED (a:2181 refused the credentials)\n"
-                  "done set /x -115 maybe_done (a:2181 refused the credentials)\n"
-                  "done add_auth -115 (a:2181 refused the credentials)\n"
-                  "watch 5 /w last -115\ncut 0\n");
-    rig_get(r, "/y");
-    rig_expect(r, "done get /y -115 (a:2181 refused the credentials)\n");
-    rig_wait(r, 100000);
-    rig_expect(r, "");
-    rig_free(r);
+    erig_set(r, "/x");
+    erig_answer(r, 0, -4, 0, -115, NULL, 0);
+    erig_expect(r, "state AUTH_FAILED (a:2181 refused the credentials)\n"
+                   "done set /x -115 maybe_done (a:2181 refused the credentials)\n"
+                   "done add_auth -115 (a:2181 refused the credentials)\n"
+                   "watch 5 /w last -115\ncut 0\n");
+    erig_get(r, "/y");
+    erig_expect(r, "done get /y -115 (a:2181 refused the credentials)\n");
+    erig_wait(r, 100000);
+    erig_expect(r, "");
+    erig_free(r);
 }
 
 static void unsent_credentials_that_fail_are_kept(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.request_timeout_ms = 100});
+    struct erig *r = erig_new((struct reeve_options){.request_timeout_ms = 100});
     add_auth(r, "a");
-    rig_wait(r, 100);
-    assert_true(rig_saw(r, "done add_auth -7"));
-    rig_dialed(r, 0);
-    rig_accept(r, 0, 7, 6000, false);
+    erig_wait(r, 100);
+    assert_true(erig_saw(r, "done add_auth -7"));
+    erig_dialed(r, 0);
+    erig_accept(r, 0, 7, 6000, false);
     expect_auth(r, 'a');
-    rig_answer(r, 0, -4, 0, 0, NULL, 0);
-    rig_free(r);
+    erig_answer(r, 0, -4, 0, 0, NULL, 0);
+    erig_free(r);
 }
 
 // ---- read-only servers --------------------------------------------------------------------------
@@ -541,86 +541,130 @@ static void unsent_credentials_that_fail_are_kept(void **state)
 static void a_read_only_client_looks_for_better(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.read_only = true});
-    rig_run(r);
-    rig_dialed(r, 0);
-    rig_accept(r, 0, 5, 6000, true);
-    rig_expect(r, "dial 0 a:2181\nstate READ_ONLY 5 6000\n");
-    rig_get_watch(r, "/w");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_forget(r);
-    rig_wait(r, 100);
-    rig_expect(r, "dial 1 b:2181\n");
-    rig_dialed(r, 1);
+    struct erig *r = erig_new((struct reeve_options){.read_only = true});
+    erig_run(r);
+    erig_dialed(r, 0);
+    erig_accept(r, 0, 5, 6000, true);
+    erig_expect(r, "dial 0 a:2181\nstate READ_ONLY 5 6000\n");
+    erig_get_watch(r, "/w");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_forget(r);
+    erig_wait(r, 100);
+    erig_expect(r, "dial 1 b:2181\n");
+    erig_dialed(r, 1);
     assert_int_equal(r->links[1].n, 4);
     assert_memory_equal(r->links[1].p, "isro", 4);
-    rig_send(r, 1, "ro", 2);
-    rig_expect(r, "cut 1\n");
-    rig_wait(r, 200);
-    rig_expect(r, "dial 1 b:2181\n");
-    rig_dialed(r, 1);
-    rig_send(r, 1, "r", 1);
-    rig_set(r, "/pending"); // moves only when this is answered
-    rig_send(r, 1, "w", 1);
-    rig_expect(r, "cut 1\n");
-    rig_set(r, "/held");
-    rig_serve(r, 0, OP_SET_DATA, 1, -119);
-    rig_expect(r, "done set /pending -119\n"
-                  "state SUSPENDED (moving to b:2181, which is not read-only)\ncut 0\n"
-                  "dial 0 b:2181\n");
-    rig_dialed(r, 0);
+    erig_send(r, 1, "ro", 2);
+    erig_expect(r, "cut 1\n");
+    erig_wait(r, 200);
+    erig_expect(r, "dial 1 b:2181\n");
+    erig_dialed(r, 1);
+    erig_send(r, 1, "r", 1);
+    erig_set(r, "/pending"); // moves only when this is answered
+    erig_send(r, 1, "w", 1);
+    erig_expect(r, "cut 1\n");
+    erig_set(r, "/held");
+    erig_serve(r, 0, OP_SET_DATA, 1, -119);
+    erig_expect(r, "done set /pending -119\n"
+                   "state SUSPENDED (moving to b:2181, which is not read-only)\ncut 0\n"
+                   "dial 0 b:2181\n");
+    erig_dialed(r, 0);
     assert_int_equal(be64_get(r->links[0].p + 20), 0); // a session of its own
-    rig_accept(r, 0, 9, 6000, false);
-    assert_true(rig_take(r, 0));
+    erig_accept(r, 0, 9, 6000, false);
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.op, OP_SET_WATCHES);
-    rig_answer(r, 0, -8, 1, 0, NULL, 0);
-    rig_serve(r, 0, OP_SET_DATA, 2, 0);
-    rig_expect(r, "state CONNECTED 9 6000 renewed\ndone set /held 0\n");
-    rig_wait(r, 1900);
-    assert_false(rig_saw(r, "dial"));
-    rig_free(r);
+    erig_answer(r, 0, -8, 1, 0, NULL, 0);
+    erig_serve(r, 0, OP_SET_DATA, 2, 0);
+    erig_expect(r, "state CONNECTED 9 6000 renewed\ndone set /held 0\n");
+    erig_wait(r, 1900);
+    assert_false(erig_saw(r, "dial"));
+    erig_free(r);
+}
+
+static void a_probe_ends_with_the_connection(void **state)
+{
+    (void)state;
+    for (int asked = 0; asked < 2; asked++) {
+        struct erig *r = erig_new((struct reeve_options){.read_only = true});
+        erig_run(r);
+        erig_dialed(r, 0);
+        erig_accept(r, 0, 5, 6000, true);
+        erig_wait(r, 100);
+        if (asked) {
+            erig_dialed(r, 1);
+        }
+        erig_forget(r);
+        erig_gone(r, 0, "reset");
+        erig_expect(r, "state SUSPENDED (" LOST_A "reset)\ncut 1\ndial 0 b:2181\n");
+        erig_free(r);
+    }
+}
+
+static void a_probe_that_hears_nothing_ends(void **state)
+{
+    (void)state;
+    struct erig *r = erig_new((struct reeve_options){.read_only = true});
+    erig_run(r);
+    erig_dialed(r, 0);
+    erig_accept(r, 0, 5, 60000, true);
+    erig_wait(r, 100);
+    erig_dialed(r, 1);
+    erig_forget(r);
+    erig_send(r, 1, "r", 1);
+    erig_wait(r, 1999);
+    erig_expect(r, "");
+    erig_wait(r, 1);
+    erig_expect(r, "cut 1\ndial 1 b:2181\n"); // the next one is long due
+    erig_dialed(r, 1);
+    erig_send(r, 1, "null", 4); // it serves nobody
+    erig_expect(r, "cut 1\n");
+    erig_wait(r, 1000);
+    erig_dialed(r, 1);
+    erig_gone(r, 1, "");
+    assert_false(erig_saw(r, "SUSPENDED"));
+    erig_free(r);
 }
 
 static void a_probe_backs_off(void **state)
 {
     (void)state;
-    struct rig *r = rig_new((struct reeve_options){.read_only = true, .servers = "a,b,c"});
-    rig_run(r);
-    rig_dialed(r, 0);
-    rig_accept(r, 0, 5, 6000, true);
+    struct erig *r = erig_new((struct reeve_options){.read_only = true, .servers = "a,b,c"});
+    erig_run(r);
+    erig_dialed(r, 0);
+    erig_accept(r, 0, 5, 6000, true);
     int probes = 0;
     for (int i = 0; i < 12000; i++) {
         for (uint32_t k = 1; k < ENGINE_LINKS_MAX; k++) {
             if (r->links[k].open) {
                 probes++;
-                rig_gone(r, k, "connection refused");
+                erig_gone(r, k, "connection refused");
             }
         }
-        while (rig_take(r, 0)) {
-            rig_answer(r, 0, -2, 1, 0, NULL, 0);
+        while (erig_take(r, 0)) {
+            erig_answer(r, 0, -2, 1, 0, NULL, 0);
         }
-        rig_wait(r, 10);
+        erig_wait(r, 10);
     }
     assert_in_range(probes, 9, 16); // in two minutes
-    rig_free(r);
+    erig_free(r);
 }
 
 static void a_session_of_a_quorum_is_kept_for_one(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.read_only = true});
-    rig_gone(r, 0, "");
-    rig_dialed(r, 0);
+    struct erig *r = erig_connected((struct reeve_options){.read_only = true});
+    erig_gone(r, 0, "");
+    erig_dialed(r, 0);
     assert_int_equal(be64_get(r->links[0].p + 20), 7);
-    rig_gone(r, 0, ""); // what a read-only server says to it
-    assert_false(rig_saw(r, "LOST"));
-    rig_wait(r, 6000);
-    assert_true(rig_saw(r, "LOST"));
-    rig_dialed(r, rig_link(r, NULL));
-    rig_forget(r);
-    rig_accept(r, rig_link(r, NULL), 0, 6000, true);
-    rig_expect(r, "state READ_ONLY 0 6000\n");
-    rig_free(r);
+    erig_gone(r, 0, ""); // what a read-only server says to it
+    assert_false(erig_saw(r, "LOST"));
+    erig_wait(r, 6000);
+    assert_true(erig_saw(r, "LOST"));
+    erig_dialed(r, erig_link(r, NULL));
+    erig_forget(r);
+    erig_accept(r, erig_link(r, NULL), 0, 6000, true);
+    erig_expect(r, "state READ_ONLY 0 6000\n");
+    erig_free(r);
 }
 
 // ---- a new list of servers ----------------------------------------------------------------------
@@ -628,38 +672,38 @@ static void a_session_of_a_quorum_is_kept_for_one(void **state)
 static void a_new_list_moves_in_order(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
+    struct erig *r = erig_connected(plain);
     assert_int_equal(engine_set_servers(r->e, "x y"), REEVE_BAD_ARGUMENTS);
     assert_int_equal(engine_set_servers(r->e, "a,b"), REEVE_OK);
-    rig_run(r);
-    rig_expect(r, "");
-    rig_set(r, "/1");
+    erig_run(r);
+    erig_expect(r, "");
+    erig_set(r, "/1");
     assert_int_equal(engine_set_servers(r->e, "c"), REEVE_OK);
-    rig_run(r);
-    rig_set(r, "/2");
-    rig_expect(r, "");
-    rig_serve(r, 0, OP_SET_DATA, 2, 0);
-    rig_expect(r, "done set /1 0\nstate SUSPENDED (leaving a:2181 for the new list of servers)\n"
-                  "cut 0\ndial 0 c:2181\n");
-    rig_reconnect(r);
-    rig_serve(r, 0, OP_SET_DATA, 2, 0);
-    rig_expect(r, "state CONNECTED 7 6000\ndone set /2 0\n");
-    rig_free(r);
+    erig_run(r);
+    erig_set(r, "/2");
+    erig_expect(r, "");
+    erig_serve(r, 0, OP_SET_DATA, 2, 0);
+    erig_expect(r, "done set /1 0\nstate SUSPENDED (leaving a:2181 for the new list of servers)\n"
+                   "cut 0\ndial 0 c:2181\n");
+    erig_reconnect(r);
+    erig_serve(r, 0, OP_SET_DATA, 2, 0);
+    erig_expect(r, "state CONNECTED 7 6000\ndone set /2 0\n");
+    erig_free(r);
 }
 
 static void a_new_list_while_dialing_starts_over(void **state)
 {
     (void)state;
     for (int handshake = 0; handshake < 2; handshake++) {
-        struct rig *r = rig_new(plain);
-        rig_run(r);
+        struct erig *r = erig_new(plain);
+        erig_run(r);
         if (handshake) {
-            rig_dialed(r, 0);
+            erig_dialed(r, 0);
         }
         assert_int_equal(engine_set_servers(r->e, "c:1"), REEVE_OK);
-        rig_run(r);
-        rig_expect(r, "dial 0 a:2181\ncut 0\ndial 0 c:1\n");
-        rig_free(r);
+        erig_run(r);
+        erig_expect(r, "dial 0 a:2181\ncut 0\ndial 0 c:1\n");
+        erig_free(r);
     }
 }
 
@@ -668,73 +712,73 @@ static void a_new_list_while_dialing_starts_over(void **state)
 static void unwatch_tells_the_server_when_nobody_watches(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.servers = "a,b/app"});
-    rig_get_watch(r, "/x");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
+    struct erig *r = erig_connected((struct reeve_options){.servers = "a,b/app"});
+    erig_get_watch(r, "/x");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
     add_watch(r, "/x", REEVE_WATCH_PERSISTENT);
-    rig_get_watch(r, "/y");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = "/y", .watch = {rig_watch_fn, NULL}};
-    rig_submit(r, &q);
-    rig_forget(r);
-    assert_true(rig_take(r, 0));
-    engine_unwatch(r->e, "/y", rig_watch_fn, r); // another is under way there
-    engine_unwatch(r->e, "/x", rig_watch_fn, r);
-    engine_unwatch(r->e, "/x", rig_watch_fn, r);
-    engine_unwatch(r->e, "/nobody", rig_watch_fn, r);
-    rig_run(r);
+    erig_get_watch(r, "/y");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = "/y", .watch = {erig_watch_fn, NULL}};
+    erig_submit(r, &q);
+    erig_forget(r);
+    assert_true(erig_take(r, 0));
+    engine_unwatch(r->e, "/y", erig_watch_fn, r); // another is under way there
+    engine_unwatch(r->e, "/x", erig_watch_fn, r);
+    engine_unwatch(r->e, "/x", erig_watch_fn, r);
+    engine_unwatch(r->e, "/nobody", erig_watch_fn, r);
+    erig_run(r);
     int32_t exists_xid = r->frame.xid;
-    assert_true(rig_take(r, 0));
+    assert_true(erig_take(r, 0));
     assert_int_equal(r->frame.op, OP_REMOVE_WATCHES);
     assert_int_equal(be32_get(r->frame.body + r->frame.n - 4), 3); // any
     assert_memory_equal(r->frame.body + 4, "/app/x", 6);
     int32_t remove_xid = r->frame.xid;
-    assert_false(rig_take(r, 0));
-    rig_answer(r, 0, exists_xid, 1, -101, NULL, 0);
-    rig_event(r, 0, 3, "/app/x");
-    rig_answer(r, 0, remove_xid, 1, -121, NULL, 0);
-    rig_expect(r, "done exists /y -101 watching\n");
-    rig_free(r);
+    assert_false(erig_take(r, 0));
+    erig_answer(r, 0, exists_xid, 1, -101, NULL, 0);
+    erig_event(r, 0, 3, "/app/x");
+    erig_answer(r, 0, remove_xid, 1, -121, NULL, 0);
+    erig_expect(r, "done exists /y -101 watching\n");
+    erig_free(r);
 }
 
 static void unwatch_reaches_requests_under_way(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected(plain);
-    rig_get_watch(r, "/x");
+    struct erig *r = erig_connected(plain);
+    erig_get_watch(r, "/x");
     r->stuck = true;
-    rig_get_watch(r, "/x");
-    engine_unwatch(r->e, "/x", rig_watch_fn, r);
+    erig_get_watch(r, "/x");
+    engine_unwatch(r->e, "/x", erig_watch_fn, r);
     r->stuck = false;
-    rig_run(r);
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_event(r, 0, 3, "/x");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_serve(r, 0, OP_REMOVE_WATCHES, 1, 0);
-    rig_expect(r, "done get /x 0\ndone get /x 0\n");
-    rig_gone(r, 0, "");
-    rig_forget(r);
-    rig_reconnect(r);
-    assert_false(rig_take(r, 0)); // there are no watches to be set again
-    engine_unwatch(r->e, "/x", rig_watch_fn, r);
-    rig_run(r);
-    assert_false(rig_take(r, 0));
-    rig_free(r);
+    erig_run(r);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_event(r, 0, 3, "/x");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_serve(r, 0, OP_REMOVE_WATCHES, 1, 0);
+    erig_expect(r, "done get /x 0\ndone get /x 0\n");
+    erig_gone(r, 0, "");
+    erig_forget(r);
+    erig_reconnect(r);
+    assert_false(erig_take(r, 0)); // there are no watches to be set again
+    engine_unwatch(r->e, "/x", erig_watch_fn, r);
+    erig_run(r);
+    assert_false(erig_take(r, 0));
+    erig_free(r);
 }
 
 static void removed_watches_end(void **state)
 {
     (void)state;
-    struct rig *r = rig_connected((struct reeve_options){.servers = "a,b/app"});
-    rig_get_watch(r, "/x");
-    rig_serve(r, 0, OP_GET_DATA, 1, 0);
-    rig_forget(r);
+    struct erig *r = erig_connected((struct reeve_options){.servers = "a,b/app"});
+    erig_get_watch(r, "/x");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_forget(r);
     struct reeve_request q = {
         .op = REEVE_OP_REMOVE_WATCHES, .path = "/x", .kind = REEVE_WATCH_DATA};
-    rig_submit(r, &q);
-    rig_serve(r, 0, OP_REMOVE_WATCHES, 1, 0);
-    rig_expect(r, "done remove_watches /x 0\nwatch 5 /x last 0\n");
-    rig_free(r);
+    erig_submit(r, &q);
+    erig_serve(r, 0, OP_REMOVE_WATCHES, 1, 0);
+    erig_expect(r, "done remove_watches /x 0\nwatch 5 /x last 0\n");
+    erig_free(r);
 }
 
 int main(void)
@@ -761,6 +805,8 @@ int main(void)
         cmocka_unit_test(refused_credentials_are_the_end),
         cmocka_unit_test(unsent_credentials_that_fail_are_kept),
         cmocka_unit_test(a_read_only_client_looks_for_better),
+        cmocka_unit_test(a_probe_ends_with_the_connection),
+        cmocka_unit_test(a_probe_that_hears_nothing_ends),
         cmocka_unit_test(a_probe_backs_off),
         cmocka_unit_test(a_session_of_a_quorum_is_kept_for_one),
         cmocka_unit_test(a_new_list_moves_in_order),

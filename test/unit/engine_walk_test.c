@@ -17,13 +17,13 @@
 #include "wire/ops.h"
 
 struct walk {
-    struct rig *r;
+    struct erig *r;
     struct rng rng;
     // What the servers know: the session and when it was last touched, which is when the bytes of
     // an answered request came, so never before they were sent.
     int64_t session;
     struct mono touched;
-    bool quick; // servers answer at once, so that touched is exact
+    bool read_only; // some servers have no quorum
 };
 
 static uint64_t draw(struct walk *w, uint64_t n)
@@ -51,14 +51,14 @@ static void submit(struct walk *w)
     }
     q.timeout_ms = draw(w, 8) ? 0 : (int32_t)draw(w, 5000) + 1;
     if (draw(w, 2) || q.op == REEVE_OP_ADD_WATCH) {
-        q.watch = (struct reeve_watch){rig_watch_fn, draw(w, 2) ? w : NULL};
+        q.watch = (struct reeve_watch){erig_watch_fn, draw(w, 2) ? w : NULL};
     }
     if (q.op == REEVE_OP_ADD_AUTH || q.op == REEVE_OP_SET || q.op == REEVE_OP_REMOVE_WATCHES ||
         q.op == REEVE_OP_SYNC || q.op == REEVE_OP_DELETE) {
         q.watch.fn = NULL;
     }
     q.path = q.op == REEVE_OP_ADD_AUTH ? NULL : q.path;
-    (void)rig_submit(w->r, &q);
+    (void)erig_submit(w->r, &q);
 }
 
 static void answer_hello(struct walk *w, uint32_t link, const uint8_t *body)
@@ -72,20 +72,24 @@ static void answer_hello(struct walk *w, uint32_t link, const uint8_t *body)
         w->touched = w->r->now;
         be32_put(f + 8, 6000);
         be64_put(f + 12, (uint64_t)w->session);
+        f[40] = w->read_only && !id && draw(w, 2);
     }
     be32_put(f + 20, 16);
-    rig_send(w->r, link, f, sizeof(f));
+    erig_send(w->r, link, f, sizeof(f));
 }
 
 static void answer(struct walk *w, uint32_t link)
 {
     static const uint8_t zeros[2000];
-    struct rig *r = w->r;
-    bool first = r->links[link].all - r->links[link].n == 49;
-    if (!rig_take(r, link)) {
+    struct erig *r = w->r;
+    if (r->links[link].all == 4) { // isro
+        erig_send(r, link, draw(w, 2) ? "rw" : "ro", draw(w, 2) + 1);
         return;
     }
-    if (first) {
+    if (!erig_take(r, link)) {
+        return;
+    }
+    if (r->links[link].all - r->links[link].n == 49) { // the first frame
         answer_hello(w, link, r->frame.body);
         return;
     }
@@ -101,32 +105,32 @@ static void answer(struct walk *w, uint32_t link)
         xid += 1; // nonsense
     }
     size_t n = err || xid < 0 ? 0 : draw(w, 50) ? 72 : draw(w, sizeof(zeros));
-    rig_answer(r, link, xid, 10, err, zeros, n);
+    erig_answer(r, link, xid, 10, err, zeros, n);
 }
 
 static void event(struct walk *w, uint32_t link)
 {
     static const char *const paths[] = {"/a", "/b", "/a/b", "/none"};
     if (w->r->links[link].all > 49) {
-        rig_event(w->r, link, (int32_t)draw(w, 5) + 1, paths[draw(w, 4)]);
+        erig_event(w->r, link, (int32_t)draw(w, 5) + 1, paths[draw(w, 4)]);
     }
 }
 
 static void step_link(struct walk *w)
 {
-    struct rig *r = w->r;
+    struct erig *r = w->r;
     uint32_t link = (uint32_t)draw(w, ENGINE_LINKS_MAX);
     if (!r->links[link].open) {
         return;
     }
     if (!r->links[link].up) {
         if (draw(w, 3)) {
-            rig_dialed(r, link);
+            erig_dialed(r, link);
         } else {
-            rig_gone(r, link, "connection refused");
+            erig_gone(r, link, "connection refused");
         }
     } else if (draw(w, 40) == 0) {
-        rig_gone(r, link, draw(w, 2) ? "reset" : "");
+        erig_gone(r, link, draw(w, 2) ? "reset" : "");
     } else if (draw(w, 8) == 0) {
         event(w, link);
     } else {
@@ -141,15 +145,15 @@ static void pass_time(struct walk *w)
     static const int64_t most[] = {10, 300, 2000, 9000};
     int64_t ms = (int64_t)draw(w, (uint64_t)most[draw(w, 20) ? draw(w, 2) : draw(w, 4)]);
     if (draw(w, 4)) {
-        rig_wait(w->r, ms);
+        erig_wait(w->r, ms);
     } else {
-        rig_jump(w->r, ms);
+        erig_jump(w->r, ms);
     }
 }
 
 static void step(struct walk *w)
 {
-    struct rig *r = w->r;
+    struct erig *r = w->r;
     switch (draw(w, 12)) {
     case 0:
     case 1:
@@ -161,14 +165,14 @@ static void step(struct walk *w)
         pass_time(w);
         break;
     case 5:
-        engine_unwatch(r->e, draw(w, 2) ? "/a" : "/a/b", rig_watch_fn, draw(w, 2) ? w : NULL);
-        rig_run(r);
+        engine_unwatch(r->e, draw(w, 2) ? "/a" : "/a/b", erig_watch_fn, draw(w, 2) ? w : NULL);
+        erig_run(r);
         break;
     case 6:
         if (draw(w, 20) == 0) {
             static const char *const lists[] = {"a,b,c", "d", "b,c,d,e", "not a list"};
             (void)engine_set_servers(r->e, lists[draw(w, 4)]);
-            rig_run(r);
+            erig_run(r);
         }
         r->stuck = draw(w, 10) == 0;
         r->in_max = draw(w, 3) ? 0 : draw(w, 30) + 1;
@@ -188,33 +192,33 @@ static void step(struct walk *w)
 static void walk(uint64_t seed, int steps)
 {
     struct walk w = {.rng = {seed}};
-    struct rig *r = calloc(1, sizeof(*r));
+    struct erig *r = calloc(1, sizeof(*r));
     assert_non_null(r);
     w.r = r;
     r->fail_at = draw(&w, 2) ? draw(&w, 500) + 1 : 0;
     struct reeve_options o = {.servers = "a,b,c", .session_timeout_ms = 6000, .seed = seed + 1};
     o.request_timeout_ms = draw(&w, 3) ? 0 : 3000;
     o.one_session = draw(&w, 8) == 0;
-    o.read_only = draw(&w, 4) == 0;
+    w.read_only = o.read_only = draw(&w, 4) == 0;
     o.answer_max = draw(&w, 2) ? 0 : 1000;
-    if (rig_begin(r, o) == REEVE_OK) {
-        rig_run(r);
+    if (erig_begin(r, o) == REEVE_OK) {
+        erig_run(r);
         for (int i = 0; i < steps; i++) {
             step(&w);
             if (r->text_n > sizeof(r->text) / 2) {
-                rig_forget(r);
+                erig_forget(r);
             }
         }
         r->stuck = draw(&w, 2);
         engine_close(r->e, draw(&w, 2));
-        rig_run(r);
+        erig_run(r);
         for (int i = 0; i < 20; i++) {
             step_link(&w);
         }
-        rig_wait(r, 2000);
+        erig_wait(r, 2000);
         assert_true(r->over);
     }
-    rig_free(r);
+    erig_free(r);
 }
 
 static void random_walks(void **state)
