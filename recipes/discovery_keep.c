@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "recipes/discovery_parents.h"
+
 static void step(struct keep *k);
 static void on_event(void *ctx, const struct reeve_event *ev);
 
@@ -141,55 +143,22 @@ static void on_parents(struct kit_object *o, void *arg, enum reeve_error e)
     }
 }
 
-static void on_parent(struct kit_object *o, void *arg, const struct reeve_result *r);
-
-// Makes the persistent parent whose path is the first n bytes.
-static void make_parent(struct keep *k, size_t n)
+static enum reeve_error ask_for_parents(struct keep *k)
 {
-    char *end = k->path + n;
-    *end = '\0';
-    struct reeve_request q = {
-        .op = REEVE_OP_CREATE, .path = k->path, .data = "", .acl = k->acl, .acl_n = k->acl_n};
-    k->busy = true;
-    enum reeve_error e = kit_submit(k->o, &q, on_parent, k);
-    *end = '/';
-    if (e) {
-        k->busy = false;
-        fail(k, e);
+    if (k->flags & KEEP_PLAIN_PARENTS) {
+        return parents_make(k->o, k->path, k->acl, k->acl_n, on_parents, k);
     }
-}
-
-static void on_parent(struct kit_object *o, void *arg, const struct reeve_result *r)
-{
-    (void)o;
-    struct keep *k = arg;
-    size_t n = strlen(r->path);
-    k->busy = false;
-    if (r->error && r->error != REEVE_NODE_EXISTS && !kit_is_transient(r->error)) {
-        fail(k, r->error);
-        return;
-    }
-    if (!kit_is_transient(r->error)) {
-        n += 1 + strcspn(k->path + n + 1, "/");
-    }
-    if (k->path[n] && !k->over) {
-        make_parent(k, n);
-    } else {
-        step(k);
-    }
+    size_t n = (size_t)(kit_name(k->path) - k->path) - 1;
+    k->path[n] = '\0';
+    enum reeve_error e = kit_ensure(k->o, k->path, on_parents, k);
+    k->path[n] = '/';
+    return e;
 }
 
 static void make_parents(struct keep *k)
 {
-    if (k->flags & KEEP_PLAIN_PARENTS) {
-        make_parent(k, 1 + strcspn(k->path + 1, "/"));
-        return;
-    }
-    size_t n = (size_t)(kit_name(k->path) - k->path) - 1;
-    k->path[n] = '\0';
     k->busy = true;
-    enum reeve_error e = kit_ensure(k->o, k->path, on_parents, k);
-    k->path[n] = '/';
+    enum reeve_error e = ask_for_parents(k);
     if (e) {
         k->busy = false;
         fail(k, e);
@@ -442,7 +411,6 @@ void keep_on_session(struct keep *k, const struct reeve_session *s)
     case REEVE_STATE_LOST:
     case REEVE_STATE_AUTH_FAILED:
         k->over = true;
-        k->watching = false;
         if (k->flags & KEEP_EPHEMERAL) {
             k->know = KEEP_NOTHING;
             lose(k);
@@ -452,7 +420,6 @@ void keep_on_session(struct keep *k, const struct reeve_session *s)
         break;
     case REEVE_STATE_ENDED:
         k->over = true;
-        k->watching = false;
         if (k->stopping && !k->busy) {
             gone(k, REEVE_CLOSED);
         }
