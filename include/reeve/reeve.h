@@ -43,6 +43,7 @@
 // made one at a time, in order, on the loop's thread: the one of reeve_start(), or whichever calls
 // reeve_process() or waits in a blocking call. No lock is held during a callback: it may call
 // anything here except what waits (those return REEVE_WRONG_THREAD) and reeve_close().
+// After fork() the child must not touch its parent's clients, not even to close them.
 //
 // Three ways to drive a client:
 // 1. reeve_start(): a thread of the library's own; blocking calls may be used from all others.

@@ -13,7 +13,9 @@
 // One thread at a time drives (`driven`). It alone touches links, epoll and engine. Other threads
 // put something into the client and call wake(), which costs a system call only if the driving
 // thread sleeps: `sleeping` is set before it looks at the inbox for the last time, and whoever puts
-// something in looks at `sleeping` afterwards.
+// something in looks at `sleeping` afterwards. Of a program that watches reeve_fd() it is assumed
+// that it sleeps whenever it is not inside reeve_process(); if nobody drives and nobody watches
+// there is nobody to be woken.
 //
 // After fork() the child must not use a client of its parent: the sockets are shared, the thread is
 // not.
@@ -92,6 +94,7 @@ struct loop {
     struct mono now; // of this turn
     int epoll_fd, wake_fd;
     _Atomic bool sleeping;
+    _Atomic bool watched; // reeve_fd() was asked for
     bool no_shuffle;
     uint64_t serial;
     struct resolver *resolver;

@@ -60,7 +60,6 @@ static enum reeve_error loop_new(struct loop **lp, const struct reeve_options *o
     *lp = l;
     l->allocator = a;
     l->no_shuffle = o->no_shuffle;
-    l->sleeping = true;
     must(pthread_mutex_init(&l->role, NULL) == 0);
     for (size_t i = 0; i < ENGINE_LINKS_MAX; i++) {
         for (size_t j = 0; j < LOOP_ADDRESSES_MAX; j++) {
@@ -157,7 +156,10 @@ enum reeve_error reeve_start(struct reeve *zk)
 
 int reeve_fd(const struct reeve *zk)
 {
-    return loop_of(zk)->epoll_fd;
+    struct loop *l = loop_of(zk);
+    atomic_store(&l->watched, true);
+    atomic_store(&l->sleeping, true); // at worst it is woken once for nothing
+    return l->epoll_fd;
 }
 
 int reeve_timeout_ms(const struct reeve *zk)

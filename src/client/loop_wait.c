@@ -73,7 +73,7 @@ bool loop_take(struct loop *l)
 
 void loop_give(struct loop *l)
 {
-    atomic_store(&l->sleeping, true);
+    atomic_store(&l->sleeping, l->watched);
     pthread_mutex_lock(&l->role);
     l->driven = false;
     ask_first(l);

@@ -349,6 +349,79 @@ static void a_thread_takes_over_from_waiting_calls(void **state)
     share(state, false);
 }
 
+// ---- anything from any thread -------------------------------------------------------------------
+
+struct user {
+    struct reeve *zk;
+    pthread_t thread;
+    _Atomic int begun, ended; // callbacks that are to come, and that came
+};
+
+static void on_result(void *ctx, const struct reeve_result *r)
+{
+    (void)r;
+    ((struct user *)ctx)->ended++;
+}
+
+static void on_task(void *ctx)
+{
+    ((struct user *)ctx)->ended++;
+}
+
+static void on_session(void *ctx, const struct reeve_session *s)
+{
+    (void)ctx;
+    assert_true(s->state <= REEVE_STATE_ENDED);
+}
+
+static void on_event(void *ctx, const struct reeve_event *ev)
+{
+    (void)ctx;
+    assert_int_equal(ev->type, REEVE_EVENT_ENDED);
+}
+
+static void *use(void *ctx)
+{
+    struct user *u = ctx;
+    struct reeve_watch w = {on_event, u};
+    for (int i = 0; i < 200; i++) {
+        struct reeve_session s;
+        char guid[33];
+        u->begun += reeve_get_async(u->zk, "/a", &w, on_result, u) == REEVE_OK;
+        u->begun += reeve_post(u->zk, on_task, u) == REEVE_OK;
+        u->begun += reeve_after(u->zk, i % 3, on_task, u) == REEVE_OK;
+        (void)reeve_listen(u->zk, on_session, u);
+        reeve_get_session(u->zk, &s);
+        reeve_guid(u->zk, guid);
+        reeve_unwatch(u->zk, "/a", on_event, u);
+        reeve_unlisten(u->zk, on_session, u);
+        (void)reeve_exists(u->zk, "/a", NULL, NULL);
+    }
+    return NULL;
+}
+
+static void any_thread_may_do_anything(void **state)
+{
+    struct server *s = *state;
+    enum { N = 4 };
+    for (int thread = 0; thread < 2; thread++) {
+        struct user u[N] = {{0}};
+        struct reeve *zk = client_of("127.0.0.1", s->port, thread);
+        for (int i = 0; i < N; i++) {
+            u[i].zk = zk;
+            must(pthread_create(&u[i].thread, NULL, use, &u[i]) == 0);
+        }
+        for (int i = 0; i < N; i++) {
+            pthread_join(u[i].thread, NULL);
+        }
+        reeve_close(&zk);
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(u[i].begun, 600);
+            assert_int_equal(u[i].ended, 600);
+        }
+    }
+}
+
 // ---- the end while others wait ------------------------------------------------------------------
 
 static void close_while_calls_wait(void **state)
@@ -565,6 +638,7 @@ int main(void)
         TEST(many_threads_share_a_thread),
         TEST(many_threads_drive_in_turn),
         TEST(a_thread_takes_over_from_waiting_calls),
+        TEST(any_thread_may_do_anything),
         TEST(close_while_calls_wait),
         TEST(abandon_while_waiting_for_a_connection),
         TEST(callbacks_must_not_wait),
