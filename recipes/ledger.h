@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes whose outcome is found out when the connection was lost before the answer.
+//
+// A ledger is an ephemeral node of ours, and each write is a multi: the write itself, and its
+// number into the ledger. All or nothing is executed, in the order sent; so after a loss the number
+// in the ledger tells which writes were executed: all up to it, and none behind it. Writes may
+// follow each other without waiting. Where the node of a foreign program's layout is written, the
+// program sees nothing of this.
+//
+//     WAITING --sent--> SENT --answer--> done
+//        ^               \--lost, perhaps executed--> UNSURE --the ledger says so--> done
+//        \---------------------lost, surely not-----------/
+//
+// Only a lost session leaves a write unknown: its done() comes with SESSION_EXPIRED then.
+#pragma once
+
+#include "recipes/kit.h"
+
+struct ledger_write;
+
+// parts: the answers of w's parts; NULL: it was executed, but its answer is lost. Once; w is the
+// caller's again.
+typedef void ledger_done_fn(struct kit_object *o, struct ledger_write *w, enum reeve_error e,
+                            const struct reeve_result *parts);
+
+struct ledger_write {
+    const struct reeve_request *parts; // what they point at lives as long
+    size_t parts_n;
+    ledger_done_fn *done;
+    enum { LEDGER_WAITING, LEDGER_SENT, LEDGER_UNSURE } state;
+    int64_t number;
+    struct ledger *ledger;
+    struct ledger_write *next;
+};
+
+struct ledger {
+    struct kit_object *o;
+    struct kit_seat seat;
+    const char *dir; // where the seat is made; borrowed
+    int64_t number;  // of the write sent last
+    struct ledger_write *first, **end;
+    size_t sent; // without an answer
+    bool lost;   // some of those sent were lost: nothing is sent until all are known
+    bool asking; // the ledger is being read
+    bool closing;
+    struct kit_timer again;
+};
+
+void ledger_init(struct ledger *l, struct kit_object *o, const char *dir);
+// From the object's on_session(): what kind of session there is.
+void ledger_on_session(struct ledger *l, const struct reeve_session *s);
+// From the object's on_close(): what was not sent is CANCELLED, what was sent has its answer still
+// to come, and then the ledger goes.
+void ledger_close(struct ledger *l);
+void ledger_fini(struct ledger *l);
+
+// In the order given. done() may come from inside.
+void ledger_write(struct ledger *l, struct ledger_write *w);
