@@ -255,14 +255,20 @@ void kit_seat_poke(struct kit_seat *s)
     }
 }
 
+// SYSTEM_ERROR is how a server with a full disk refuses writes until there is space.
+static bool is_for_now(enum reeve_error e)
+{
+    return e == REEVE_NO_MEMORY || e == REEVE_THROTTLED || e == REEVE_NOT_READ_ONLY ||
+           e == REEVE_SYSTEM_ERROR;
+}
+
 // What an error means that is not of the step's own; the step's request is answered.
 static void fail(struct kit_seat *s, enum reeve_error e)
 {
     bool lasting = !ephemeral(s) && e == REEVE_SESSION_EXPIRED && unresolved(s);
     if (kit_is_transient(e) || (lasting && !s->o->ended)) {
         s->step(s);
-    } else if (unresolved(s) &&
-               (e == REEVE_NO_MEMORY || e == REEVE_THROTTLED || e == REEVE_NOT_READ_ONLY)) {
+    } else if (unresolved(s) && is_for_now(e)) {
         later(s);
     } else {
         finish(s, e);
