@@ -194,6 +194,7 @@ static void on_close(struct kit_object *o)
     kit_cancel(&e->again);
     (void)turn_end(&e->turn);
     end_waiters(e, kit_why_closed(o), 0);
+    turn_poke(&e->turn);
 }
 
 static void fini(struct kit_object *o)
@@ -260,6 +261,7 @@ static void on_join(struct kit_object *o, void *arg)
     (void)arg;
     struct reeve_election *e = (struct reeve_election *)o;
     e->joined = !o->closed;
+    turn_poke(&e->turn);
     begin(e);
 }
 
@@ -291,6 +293,7 @@ static void on_leave(struct kit_object *o, void *arg)
     struct reeve_election *e = (struct reeve_election *)o;
     struct leaving *l = arg;
     bool was = e->joined;
+    turn_poke(&e->turn);
     e->joined = false;
     atomic_store(&e->token, 0);
     kit_cancel(&e->again);

@@ -138,6 +138,7 @@ static void on_close(struct kit_object *o)
     atomic_store(&l->token, 0);
     (void)l->kind->end(l->machine);
     (void)end_want(l, kit_why_closed(o), 0);
+    l->kind->poke(l->machine);
 }
 
 static void fini(struct kit_object *o)
@@ -241,6 +242,7 @@ static void on_acquire(struct kit_object *o, void *arg)
 {
     struct reeve_lock *l = (struct reeve_lock *)o;
     struct want *want = arg;
+    l->kind->poke(l->machine);
     bool busy = l->want || l->kind->token(l->machine);
     if (o->closed || busy) {
         tell(o, want, o->closed ? kit_why_closed(o) : REEVE_BAD_ARGUMENTS, 0);
@@ -302,8 +304,10 @@ enum reeve_error reeve_lock_acquire(struct reeve_lock *l, int64_t timeout_ms, in
 
 static void on_cancel(struct kit_object *o, void *arg)
 {
+    struct reeve_lock *l = (struct reeve_lock *)o;
     (void)arg;
-    give_up((struct reeve_lock *)o, REEVE_CANCELLED);
+    l->kind->poke(l->machine);
+    give_up(l, REEVE_CANCELLED);
 }
 
 enum reeve_error reeve_lock_cancel(struct reeve_lock *l)
@@ -318,6 +322,7 @@ static void on_release(struct kit_object *o, void *arg)
     struct reeve_lock *l = (struct reeve_lock *)o;
     struct released *r = arg;
     enum reeve_error e = REEVE_NO_NODE;
+    l->kind->poke(l->machine);
     if (l->kind->token(l->machine)) {
         atomic_store(&l->token, 0);
         e = REEVE_OK;

@@ -24,6 +24,7 @@ struct lock_kind {
     enum reeve_error (*begin)(void *m, bool only_try);
     bool (*end)(void *m);
     void (*on_session)(void *m, const struct reeve_session *s);
+    void (*poke)(void *m); // try again what found no memory; hooks may be called
     void (*fini)(void *m); // also of zeroed memory, and after a failed init
     bool (*is_idle)(const void *m);
     int64_t (*token)(const void *m); // above 0: HELD

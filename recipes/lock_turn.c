@@ -442,8 +442,14 @@ void turn_on_session(struct turn *t, const struct reeve_session *s)
     if (lost && is_trying(t)) {
         why == REEVE_SESSION_EXPIRED ? again(t) : fail(t, why);
     }
+    turn_poke(t);
+}
+
+void turn_poke(struct turn *t)
+{
     kit_seat_poke(&t->seat);
     ask_own(t);
+    settle(t);
 }
 
 // ---- as a kind of lock --------------------------------------------------------------------------
@@ -471,6 +477,11 @@ static void kind_on_session(void *m, const struct reeve_session *s)
     turn_on_session(m, s);
 }
 
+static void kind_poke(void *m)
+{
+    turn_poke(m);
+}
+
 static void kind_fini(void *m)
 {
     turn_fini(m);
@@ -487,5 +498,12 @@ static int64_t kind_token(const void *m)
     return t->state == TURN_HELD ? t->seat.czxid : 0;
 }
 
-const struct lock_kind lock_kind_turn = {sizeof(struct turn), kind_init, kind_begin,   kind_end,
-                                         kind_on_session,     kind_fini, kind_is_idle, kind_token};
+const struct lock_kind lock_kind_turn = {.size = sizeof(struct turn),
+                                         .init = kind_init,
+                                         .begin = kind_begin,
+                                         .end = kind_end,
+                                         .on_session = kind_on_session,
+                                         .poke = kind_poke,
+                                         .fini = kind_fini,
+                                         .is_idle = kind_is_idle,
+                                         .token = kind_token};

@@ -85,3 +85,6 @@ enum reeve_error turn_begin(struct turn *t, bool only_try);
 bool turn_end(struct turn *t);
 // The first thing in on_session().
 void turn_on_session(struct turn *t, const struct reeve_session *s);
+// Tries again what found no memory; hooks may be called. Whenever the user asks for something: if
+// not even a timer found memory, the next change of the session could be far away.
+void turn_poke(struct turn *t);

@@ -567,6 +567,15 @@ static bool sem_end(void *m)
     return s->state != SEM_IDLE;
 }
 
+static void sem_poke(void *m)
+{
+    struct sem *s = m;
+    turn_poke(&s->line);
+    kit_seat_poke(&s->lease);
+    guard(s);
+    settle(s);
+}
+
 // The user is told before anything else.
 static void sem_on_session(void *m, const struct reeve_session *session)
 {
@@ -581,9 +590,7 @@ static void sem_on_session(void *m, const struct reeve_session *session)
         }
     }
     turn_on_session(&s->line, session);
-    kit_seat_poke(&s->lease);
-    guard(s);
-    settle(s);
+    sem_poke(s);
 }
 
 static bool sem_is_idle(const void *m)
@@ -597,8 +604,15 @@ static int64_t sem_token(const void *m)
     return s->state == SEM_HELD ? s->lease.czxid : 0;
 }
 
-static const struct lock_kind kind = {sizeof(struct sem), sem_init, sem_begin,   sem_end,
-                                      sem_on_session,     sem_fini, sem_is_idle, sem_token};
+static const struct lock_kind kind = {.size = sizeof(struct sem),
+                                      .init = sem_init,
+                                      .begin = sem_begin,
+                                      .end = sem_end,
+                                      .on_session = sem_on_session,
+                                      .poke = sem_poke,
+                                      .fini = sem_fini,
+                                      .is_idle = sem_is_idle,
+                                      .token = sem_token};
 
 enum reeve_error reeve_semaphore_new(struct reeve_lock **lease, struct reeve *zk, const char *path,
                                      int32_t limit, const struct reeve_lock_options *options)

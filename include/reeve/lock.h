@@ -30,6 +30,9 @@
 // extra_lock_patterns=["-lock-"]). Each contender watches the one before it, and only that one: a
 // release wakes one client, whatever number waits.
 //
+// Without memory an acquire fails with NO_MEMORY, and what is to be cleaned up is tried again a
+// little later; if there is none even for that, at the next call or change of the session.
+//
 // Lost connections are gone through unseen; a contender whose session is lost while it waits stands
 // in line anew, at the end. Threads: any; callbacks on the loop's thread. Payload, path and options
 // are copied. One handle is one contender: threads that want to exclude each other have one each.
