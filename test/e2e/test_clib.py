@@ -18,7 +18,10 @@ import ensemble
 import harness
 import zk
 
-LIB = os.path.join(os.environ.get("REEVE_LIB", os.path.dirname(harness.REEVE_BIN)))
+# Where `make lib` has put the library: beside the server, or above it (build/san/reeved).
+BESIDE = os.path.dirname(harness.REEVE_BIN)
+LIB = next((d for d in (BESIDE, os.path.dirname(BESIDE))
+            if os.path.exists(os.path.join(d, "libreeve.a"))), os.path.join(harness.REPO, "build"))
 SOURCE = os.path.join(harness.HERE, "cprog", "clib.c")
 PAIR = [harness.KIND] if harness.KIND == "apache" else ["reeve", "apache"]
 
@@ -451,6 +454,93 @@ def test_read_only(program, make_ensemble, kind):
         # A local session may have ended with its server; the write is answered in either case.
         assert b.answer(waits, 40).split()[0] in ("OK", "SESSIONEXPIRED")
         assert b.ask("set /ro z").startswith("OK")
+
+
+# ---- the examples --------------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def examples():
+    """`make examples`: each is a program that says on standard output what it does."""
+    subprocess.run(["make", "--no-print-directory", "-C", harness.REPO,
+                    "BUILD=" + os.path.abspath(LIB), "examples"], check=True, capture_output=True)
+    return os.path.join(LIB, "examples")
+
+
+class Example:
+    """A running one; its lines so far."""
+
+    def __init__(self, path, *words):
+        self.proc = subprocess.Popen([path, *words], stdout=subprocess.PIPE, text=True)
+        self.lines = []
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.proc.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def wait(self, text, after=0):
+        """Waits for a line with this text behind the first `after` lines."""
+        harness.poll_until(lambda: any(text in x for x in self.lines[after:]), 20,
+                           lambda: f"{text!r} in {self.lines}")
+
+    def stop(self, how="terminate"):
+        getattr(self.proc, how)()
+        code = self.proc.wait(20)
+        self.reader.join(10)
+        return code
+
+
+def test_example_multi(examples, one):
+    with zk.Conn(one.port) as c:
+        c.create("/bank")
+        c.create("/bank/ann", b"100")
+        c.create("/bank/bob", b"0")
+        move = [os.path.join(examples, "multi"), one.hosts, "/bank/ann", "/bank/bob"]
+        many = [subprocess.Popen(move + ["10"], stdout=subprocess.DEVNULL) for _ in range(6)]
+        assert [p.wait(30) for p in many] == [0] * 6
+        assert (c.get("/bank/ann")[0], c.get("/bank/bob")[0]) == (b"40", b"60")
+        too_much = subprocess.run(move + ["41"], capture_output=True, text=True, check=False)
+        assert too_much.returncode == 1 and "there are only 40" in too_much.stderr
+        assert c.get("/bank/bob")[0] == b"60"
+        assert len(c.children("/bank")) == 2 + 6
+
+
+def test_example_config(examples, make_server):
+    server = make_server()
+    with zk.Conn(server.port) as c:
+        c.create("/config")
+        c.create("/config/colour", b"red")
+    e = Example(os.path.join(examples, "config"), server.hosts, "/config")
+    e.wait("ready")
+    assert "new /config/colour = red" in e.lines
+    with zk.Conn(server.port) as c:
+        c.set("/config/colour", b"blue")
+        e.wait("changed /config/colour = blue")
+        c.create("/config/size", b"7")
+        e.wait("new /config/size = 7")
+        c.delete("/config/colour")
+        e.wait("gone /config/colour")
+    server.kill()
+    e.wait("gap")
+    server.start()
+    e.wait("resynced")
+    assert e.stop() == 0
+    assert e.lines[-1] == "2 nodes at the end"
+
+
+def test_example_worker(examples, one):
+    a = Example(os.path.join(examples, "worker"), one.hosts, "a")
+    a.wait(" a: success")
+    b = Example(os.path.join(examples, "worker"), one.hosts, "b")
+    a.wait(" a: success", len(a.lines))     # a second later it is still the one that works
+    assert b.lines == []
+    assert a.stop() == 0                    # a hands over at once
+    b.wait(" b: success")
+    counts = [int(x.split()[0]) for x in a.lines + b.lines]
+    assert counts == list(range(1, len(counts) + 1))
+    assert int(b.lines[0].split()[1]) > int(a.lines[0].split()[1])  # a higher token
+    assert b.stop() == 0
 
 
 # ---- the library as it is shipped ----------------------------------------------------------------
