@@ -52,8 +52,12 @@ static void find(struct log_check *c, uint64_t off, bool harmless, const char *f
     c->findings[c->findings_n++] = (struct log_finding){off, harmless, mem_strdup(text)};
 }
 
+// Behind a torn place nothing counts.
 static void worse(struct log_check *c, enum log_verdict v)
 {
+    if (c->maybe_torn) {
+        return;
+    }
     c->verdict = v > c->verdict ? v : c->verdict;
 }
 
@@ -90,7 +94,7 @@ static void check_order(struct log_check *c, uint64_t off, int64_t zxid)
 {
     int64_t prev = c->prev;
     c->prev = zxid;
-    if (prev < 0 || log_zxid_follows(prev, zxid)) {
+    if (prev < 0 || log_zxid_follows(prev, zxid) || c->maybe_torn) {
         return;
     }
     if (zxid <= prev) {
@@ -146,6 +150,11 @@ static void check_record(struct log_check *c, const struct log_item *item)
 
 static void check_damage(struct log_check *c, const struct log_item *item)
 {
+    if (item->header && item->len == 0) {
+        find(c, 0, c->file->last, "%s", item->why);
+        worse(c, c->file->last ? LOG_WHOLE : LOG_DAMAGED);
+        return;
+    }
     bool torn = c->file->last &&
                 (item->header ? item->last && item->lost_sector : item->last || item->lost_sector);
     if (item->last) {
@@ -181,6 +190,7 @@ void log_check_item(struct log_check *c, const struct log_item *item)
 void log_check_end(struct log_check *c)
 {
     if (c->maybe_torn) {
+        c->maybe_torn = false;
         worse(c, LOG_TORN);
     }
     c->worst = c->verdict > c->worst ? c->verdict : c->worst;

@@ -159,7 +159,8 @@ static enum err each_item(struct run *r, struct log_scan *s, struct log_recover 
                 !r->q->sh.tick(r->q->sh.ctx, r->check.file->path, s->w.at, s->w.size) || r->stop;
         }
         if (item.kind == LOG_ITEM_RECORD && (uint64_t)item.txn.hdr.zxid > r->q->to && printing) {
-            break; // nothing behind it is wanted, and zxids go up
+            r->check.prev = -1; // nothing behind it is wanted, and zxids go up
+            break;
         }
     }
     return ERR_OK;
