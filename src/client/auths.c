@@ -98,10 +98,7 @@ bool auths_answered(struct auths *a, struct call **c)
     x->call = NULL;
     x->asked = false;
     if (is_double(a, x)) {
-        if (a->replay == x) {
-            a->replay = x->next;
-            forward(a);
-        }
+        must(a->replay != x); // it was asked, so its turn is over
         *at = x->next;
         alloc_put(&a->allocator, x);
     }

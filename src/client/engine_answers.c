@@ -27,9 +27,12 @@ static struct header read_header(const uint8_t *p)
                            (int32_t)be32_get(p + 12)};
 }
 
+// The zxid that watches are set again with after the next loss: whatever happened before it, this
+// client was told. That is not so as long as a part of its watches is not set again on this
+// connection.
 static void saw(struct engine *e, const struct header *h)
 {
-    if (h->zxid > e->zxid) {
+    if (h->zxid > e->zxid && !e->restore.first) {
         e->zxid = h->zxid;
     }
 }

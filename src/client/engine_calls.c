@@ -35,16 +35,6 @@ struct call *call_list_take(struct call_list *l)
     return c;
 }
 
-void call_list_append(struct call_list *l, struct call_list *more)
-{
-    if (more->first) {
-        *(l->last ? &l->last->next : &l->first) = more->first;
-        l->last = more->last;
-        l->n += more->n;
-        *more = (struct call_list){NULL, NULL, 0};
-    }
-}
-
 // ---- failing ------------------------------------------------------------------------------------
 
 static void fail(struct engine *e, struct call *c, enum reeve_error error)

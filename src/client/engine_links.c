@@ -83,9 +83,7 @@ static void dial(struct engine *e, const struct host *h, enum link_use use)
     while (i < ENGINE_LINKS_MAX && e->links[i].use != LINK_FREE) {
         i++;
     }
-    if (i == ENGINE_LINKS_MAX) {
-        return; // cuts are told before this can happen: see engine_next()
-    }
+    must(i < ENGINE_LINKS_MAX); // cuts were told before this step, and there are fewer dials
     struct link *l = &e->links[i];
     *l = (struct link){.use = use, .untold = true, .port = h->port};
     wait_for(e, l, use == LINK_PROBE_DIAL ? ENGINE_PROBE_WAIT_MS : patience_ms(e));

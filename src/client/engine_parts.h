@@ -129,7 +129,6 @@ struct engine {
 
 void call_list_add(struct call_list *l, struct call *c);
 struct call *call_list_take(struct call_list *l); // NULL: empty
-void call_list_append(struct call_list *l, struct call_list *more);
 
 // ---- engine.c -----------------------------------------------------------------------------------
 

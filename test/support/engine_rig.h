@@ -39,6 +39,8 @@ struct erig {
     bool fail_all_behind;   // and all that follow
     uint64_t submitted, done;
     struct erig_frame frame;
+    char log[2000];
+    size_t log_n;
 };
 
 struct reeve_allocator erig_allocator(struct erig *r);

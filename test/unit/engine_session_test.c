@@ -123,6 +123,7 @@ static void the_deadline_counts_from_the_sending(void **state)
     erig_event(r, 0, 3, "/x");
     erig_wait(r, 99);
     erig_expect(r, "done get /x 0\n");
+    assert_true(engine_deadline(r->e).ns == r->now.ns + 1000000);
     erig_wait(r, 1);
     assert_true(erig_saw(r, "state LOST (" BY_CLOCK ")\ndone get /y -112"));
     erig_free(r);
@@ -250,6 +251,18 @@ static void odd_handshakes_are_no_session(void **state)
         erig_expect(r, "cut 0\ndial 0 b:2181\n");
         erig_free(r);
     }
+}
+
+static void another_session_than_asked_for_is_none(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected(plain);
+    erig_gone(r, 0, "");
+    erig_dialed(r, 0);
+    erig_forget(r);
+    erig_accept(r, 0, 8, 6000, false);
+    erig_expect(r, "cut 0\n");
+    erig_free(r);
 }
 
 // ---- the end ------------------------------------------------------------------------------------
@@ -420,9 +433,16 @@ static void many_watches_go_in_pieces(void **state)
     assert_int_equal(r->frame.op, OP_SET_DATA);
     assert_int_equal(watches, WATCHES);
     assert_int_equal(pieces, 8);
+    struct reeve_session before, after;
+    engine_get_session(r->e, &before);
     for (size_t i = 0; i < pieces; i++) {
+        // Until all are set again, a loss must set them from where they were left.
+        engine_get_session(r->e, &after);
+        assert_int_equal(after.zxid, before.zxid);
         erig_answer(r, 0, -8, 9, 0, NULL, 0);
     }
+    engine_get_session(r->e, &after);
+    assert_int_equal(after.zxid, 9);
     erig_forget(r);
     erig_answer(r, 0, r->frame.xid, 10, -101, NULL, 0);
     erig_expect(r, "done set /behind -101\n");
@@ -766,6 +786,32 @@ static void unwatch_reaches_requests_under_way(void **state)
     erig_free(r);
 }
 
+static void unwatch_knows_the_root_and_the_configuration(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected((struct reeve_options){.servers = "a,b/app"});
+    erig_get_watch(r, "/");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_submit(r, &(struct reeve_request){.op = REEVE_OP_GET_CONFIG, .watch = {erig_watch_fn, r}});
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_expect(r, "done get / 0 watching\ndone op /zookeeper/config 0 watching\n");
+    static const char *const paths[][2] = {{"/", "/app"},
+                                           {"/zookeeper/config", "/zookeeper/config"}};
+    for (int i = 0; i < 2; i++) {
+        engine_unwatch(r->e, paths[i][0], erig_watch_fn, r);
+        erig_run(r);
+        assert_true(erig_take(r, 0));
+        assert_int_equal(r->frame.op, OP_REMOVE_WATCHES);
+        assert_int_equal(be32_get(r->frame.body), strlen(paths[i][1]));
+        assert_memory_equal(r->frame.body + 4, paths[i][1], strlen(paths[i][1]));
+        erig_answer(r, 0, r->frame.xid, 1, 0, NULL, 0);
+    }
+    erig_event(r, 0, 3, "/app");
+    erig_event(r, 0, 3, "/zookeeper/config");
+    erig_expect(r, "");
+    erig_free(r);
+}
+
 static void removed_watches_end(void **state)
 {
     (void)state;
@@ -795,6 +841,7 @@ int main(void)
         cmocka_unit_test(one_session_stays_lost),
         cmocka_unit_test(a_given_session_is_taken_up),
         cmocka_unit_test(odd_handshakes_are_no_session),
+        cmocka_unit_test(another_session_than_asked_for_is_none),
         cmocka_unit_test(close_ends_the_session_behind_what_was_asked),
         cmocka_unit_test(close_waits_no_longer_than_told),
         cmocka_unit_test(close_without_a_connection_is_at_once),
@@ -813,6 +860,7 @@ int main(void)
         cmocka_unit_test(a_new_list_while_dialing_starts_over),
         cmocka_unit_test(unwatch_tells_the_server_when_nobody_watches),
         cmocka_unit_test(unwatch_reaches_requests_under_way),
+        cmocka_unit_test(unwatch_knows_the_root_and_the_configuration),
         cmocka_unit_test(removed_watches_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

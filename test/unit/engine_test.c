@@ -4,6 +4,7 @@
 // The servers are played by the test.
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -441,6 +442,74 @@ static void a_malformed_body_fails_its_request_only(void **state)
     erig_free(r);
 }
 
+// ---- options ------------------------------------------------------------------------------------
+
+static void on_log(void *ctx, enum reeve_log_level level, const char *line)
+{
+    struct erig *r = ctx;
+    size_t n =
+        (size_t)snprintf(r->log + r->log_n, sizeof(r->log) - r->log_n, "%d %s\n", (int)level, line);
+    r->log_n += n;
+    assert_in_range(r->log_n, 1, sizeof(r->log) - 1);
+}
+
+static void what_happens_is_logged(void **state)
+{
+    (void)state;
+    struct erig *r = calloc(1, sizeof(*r));
+    assert_non_null(r);
+    struct reeve_options o = {.servers = "a,b", .no_shuffle = true, .log = on_log, .log_ctx = r};
+    assert_int_equal(erig_begin(r, o), REEVE_OK);
+    erig_run(r);
+    erig_gone(r, 0, "connection refused");
+    erig_dialed(r, 0);
+    erig_accept(r, 0, 255, 6000, false);
+    erig_gone(r, 0, "");
+    assert_int_equal(engine_set_servers(r->e, "a:b"), REEVE_BAD_ARGUMENTS);
+    assert_string_equal(r->log, "2 a:2181: connection refused\n"
+                                "2 new session 0xff at b:2181, timeout 6000 ms\n"
+                                "1 the connection to b:2181 is lost: the server closed the "
+                                "connection\n"
+                                "0 servers: this is no port: \"a:b\"\n");
+    erig_free(r);
+}
+
+static void bad_options_are_refused(void **state)
+{
+    (void)state;
+    static const struct reeve_options bad[] = {{.servers = NULL},
+                                               {.servers = "a", .session_timeout_ms = -1},
+                                               {.servers = "a", .request_timeout_ms = -1},
+                                               {.servers = "a", .close_timeout_ms = -1}};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct erig *r = calloc(1, sizeof(*r));
+        assert_non_null(r);
+        struct reeve_options o = bad[i];
+        o.log = on_log;
+        o.log_ctx = r;
+        assert_int_equal(erig_begin(r, o), REEVE_BAD_ARGUMENTS);
+        assert_true(r->log_n > 0);
+        assert_null(r->e);
+        erig_free(r);
+    }
+}
+
+// Requests in every place one can be in are freed unheard.
+static void an_engine_is_freed_in_the_middle(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected(plain);
+    erig_get_watch(r, "/sent");
+    erig_submit(r, &(struct reeve_request){
+                       .op = REEVE_OP_ADD_AUTH, .scheme = "digest", .data = "a", .data_len = 1});
+    r->stuck = true;
+    erig_get(r, "/queued");
+    erig_submit(r, &(struct reeve_request){
+                       .op = REEVE_OP_ADD_AUTH, .scheme = "digest", .data = "b", .data_len = 1});
+    r->done = r->submitted;
+    erig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +534,9 @@ int main(void)
         cmocka_unit_test(wrong_answers_end_the_connection),
         cmocka_unit_test(an_answer_before_the_request_is_out_is_wrong),
         cmocka_unit_test(a_malformed_body_fails_its_request_only),
+        cmocka_unit_test(what_happens_is_logged),
+        cmocka_unit_test(bad_options_are_refused),
+        cmocka_unit_test(an_engine_is_freed_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
