@@ -93,7 +93,7 @@ static void on_done(void *ctx, const struct reeve_result *r)
 static void on_log(void *ctx, enum reeve_log_level level, const char *line)
 {
     struct cli *c = ctx;
-    if (level <= REEVE_LOG_WARN) {
+    if (level <= REEVE_LOG_INFO) { // a dial that failed is no warning
         notes_put_log(c->notes, line);
     }
 }

@@ -81,37 +81,69 @@ static int set_one(struct cli *c, const struct reeve_request *q, bool with_stat)
     return code;
 }
 
-// Each node on its own; those that refuse are named, and the others are done all the same.
-static int set_tree(struct cli *c, struct reeve_request *q)
+// setAcl -R: each node on its own, many at a time; those that refuse are named, and the others are
+// done all the same.
+struct spread {
+    size_t running, done, failed;
+    int code; // what ends it: the connection is gone
+};
+
+enum { AT_A_TIME = 64 };
+
+static void on_set(struct cli *c, void *ctx, struct reeve_result *r)
 {
-    struct subtree w;
-    int code = subtree_load(c, q->path, SUBTREE_NAMES, &w);
-    size_t done = 0, failed = 0;
-    for (size_t i = 0; code == CLI_OK && i < w.n; i++) {
-        if (w.node[i].error == REEVE_NO_NODE) {
+    struct spread *s = ctx;
+    s->running--;
+    if (r->error == REEVE_OK) {
+        s->done++;
+    } else if (r->error != REEVE_NO_NODE && s->code == CLI_OK) {
+        int code = cli_fail(c, r);
+        s->failed++;
+        s->code = code == CLI_NO ? CLI_OK : code;
+    }
+}
+
+static void spread_to(struct cli *c, struct spread *s, const struct reeve_request *q,
+                      const struct subtree *t)
+{
+    size_t i = 0;
+    while ((i < t->n && s->code == CLI_OK) || s->running > 0) {
+        if (i < t->n && s->running < AT_A_TIME && s->code == CLI_OK) {
+            struct reeve_request one = *q;
+            char *path = subtree_path(t, i++);
+            one.path = path;
+            enum reeve_error e = cli_submit(c, &one, on_set, s);
+            if (e == REEVE_OK) {
+                s->running++;
+            } else {
+                struct reeve_result r = {.error = e, .path = path, .why = ""};
+                s->code = cli_fail(c, &r);
+            }
+            free(path);
             continue;
         }
-        struct reeve_request one = *q;
-        char *path = subtree_path(&w, i);
-        one.path = path;
-        struct reeve_result r;
-        enum reeve_error e = cli_call(c, &one, &r);
-        if (e == REEVE_OK) {
-            done++;
-        } else if (e != REEVE_NO_NODE) {
-            int no = cli_fail(c, &r);
-            failed++;
-            code = no == CLI_NO ? CLI_OK : no;
+        cli_turn(c, -1, -1);
+        if (c->interrupted) {
+            s->code = CLI_INTERRUPTED;
+            cli_forget(c);
+            return;
         }
-        reeve_result_fini(&r);
-        free(path);
     }
-    if (code == CLI_OK && c->out.json) {
+}
+
+static int set_tree(struct cli *c, const struct reeve_request *q)
+{
+    struct subtree t;
+    struct spread s = {.code = subtree_load(c, q->path, SUBTREE_NAMES, &t)};
+    if (s.code == CLI_OK) {
+        spread_to(c, &s, q, &t);
+    }
+    if (s.code == CLI_OK && c->out.json) {
         out_json(&c->out, json_pack("{s:o,s:I,s:I}", "path", out_json_string(q->path), "changed",
-                                    (json_int_t)done, "failed", (json_int_t)failed));
+                                    (json_int_t)s.done, "failed", (json_int_t)s.failed));
     }
-    subtree_fini(&w);
-    return code == CLI_OK && failed > 0 ? CLI_NO : code;
+    subtree_fini(&t);
+    return s.code == CLI_OK && s.failed > 0 ? CLI_NO : s.code;
 }
 
 int cmd_set_acl(struct cli *c, const struct args *a)

@@ -116,6 +116,7 @@ int cmd_set(struct cli *c, const struct args *a)
     struct reeve_request q = {.op = REEVE_OP_SET};
     struct string data = {0};
     if (!version_of(c, version, &q.version) || !data_of(c, a, a->arg[1], &data)) {
+        string_fini(&data);
         return CLI_USAGE;
     }
     char *path = cli_path(c, a->arg[0], false);

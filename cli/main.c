@@ -185,6 +185,6 @@ int main(int argc, char **argv)
         printf("reeve %s\n", reeve_version());
         return CLI_OK;
     }
-    s.cli.interactive = first == argc && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !s.json;
+    s.cli.interactive = first == argc && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     return run(&s, argc - first, argv + first);
 }

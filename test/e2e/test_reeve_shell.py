@@ -164,8 +164,8 @@ def test_no_connection():
     answer = program("-s", f"127.0.0.1:{port}", "--connect-timeout", "400", "ls", "/")
     assert time.monotonic() - begun < 5
     assert answer.code == NO_CONNECTION
-    assert re.match(rf"reeve: ls: no connection to 127\.0\.0\.1:{port} within 0\.4 seconds",
-                    answer.err), answer
+    assert re.match(rf"reeve: ls: no connection to 127\.0\.0\.1:{port} within 0\.4 seconds: "
+                    ".*refused", answer.err), answer
     assert program("-s", f"127.0.0.1:{port}", "--connect-timeout", "200", "-waitforconnection",
                    "ls", "/").code == NO_CONNECTION
 
@@ -692,13 +692,15 @@ WRONG = [
     ("set",), ("set", "/a"), ("set", "-v", "x", "/a", "b"), ("set", "/a", "b", "c", "d"),
     ("stat",), ("stat", "-s", "/"), ("ls", "-v", "/"), ("ls", "/", "1", "2"),
     ("delete",), ("delete", "-v", "1.5", "/a"), ("delete", "/a", "b"),
-    ("deleteall",), ("deleteall", "-b", "many", "/a"), ("deleteall", "/a", "/b"), ("rmr",), ("ls2",),
+    ("deleteall",), ("deleteall", "-b", "many", "/a"), ("deleteall", "/a", "/b"), ("rmr",),
+    ("ls2",),
     ("sync",), ("getAllChildrenNumber",), ("getEphemerals", "/a", "/b"),
     ("addauth",), ("getAcl",), ("setAcl", "/a"), ("setAcl", "/a", "r"), ("setAcl", "-v", "x", "/a",
                                                                        "world:anyone:r"),
     ("whoami", "x"), ("addWatch",), ("addWatch", "-m", "SOMETIMES", "/a"), ("removewatches",),
     ("removewatches", "-a", "-c", "/a"), ("printwatches", "on", "off"),
-    ("listquota",), ("setquota", "/a"), ("setquota", "-n", "0", "/a"), ("setquota", "-n", "x", "/a"),
+    ("listquota",), ("setquota", "/a"), ("setquota", "-n", "0", "/a"),
+    ("setquota", "-n", "x", "/a"),
     ("setquota", "-b", "-1", "/a"), ("setquota", "-n", "1", "-b", "1", "/a"),
     ("delquota",), ("delquota", "-n", "-b", "/a"),
     ("config", "x"), ("reconfig",), ("reconfig", "-add", "x", "-members", "y"),
@@ -751,9 +753,9 @@ def test_json_is_json(service, top):
 
 def test_output_to_nowhere_is_no_success(service, top):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([SHELL, "-s", service.hosts, "ls", "/"], stdout=full, env=environment(),
-                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=WAIT_S,
-                              check=False)
+        done = subprocess.run([SHELL, "-s", service.hosts, "ls", "/"], stdout=full,
+                              env=environment(), stdin=subprocess.DEVNULL, timeout=WAIT_S,
+                              stderr=subprocess.PIPE, check=False)
     assert done.returncode == NO and b"standard output" in done.stderr
 
 
@@ -990,7 +992,7 @@ def test_events_do_not_break_the_line_being_written(service, terminal, top, conn
     # A line longer than the screen is wide.
     t.expect("> $")
     t.send("set /" + "x" * 200)
-    t.expect("x{10}$")
+    t.expect(r"(?:x[^x]*){200}$")
     t.raw = b""
     conn.set(top, b"2")
     t.expect(rf"NodeDataChanged path:{top}\n\[.*> set /x+")
