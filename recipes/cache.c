@@ -202,7 +202,7 @@ static void begin_round(struct reeve_cache *c)
 static void on_session(struct kit_object *o, const struct reeve_session *s)
 {
     struct reeve_cache *c = (struct reeve_cache *)o;
-    if (c->state == CACHE_FAILED) {
+    if (o->closed || c->state == CACHE_FAILED) {
         return;
     }
     switch (s->state) {
