@@ -397,7 +397,8 @@ static void step_sync(struct kit_seat *s)
 
 static const char *find(const struct kit_seat *s, const struct reeve_result *r)
 {
-    size_t n = strlen(s->name);
+    bool whole = !(s->flags & REEVE_SEQUENTIAL);
+    size_t n = strlen(s->name) + whole; // with the NUL
     for (size_t i = 0; i < r->children_n; i++) {
         if (strncmp(r->children[i], s->name, n) == 0) {
             return r->children[i];

@@ -116,16 +116,26 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct kit_entry *)a)->name, ((const struct kit_entry *)b)->name);
 }
 
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t name_n = strlen(name);
+    size_t n = strlen(ending);
+    return name_n >= n && strcmp(name + name_n - n, ending) == 0;
+}
+
 static size_t pick(const struct asking *a, const struct reeve_result *r, struct kit_entry *out)
 {
     if (a->want.markers_n) {
         return kit_sort(r->children, r->children_n, a->want.markers, a->want.markers_n, out);
     }
+    size_t n = 0;
     for (size_t i = 0; i < r->children_n; i++) {
-        out[i] = (struct kit_entry){.name = r->children[i], .marker = -2};
+        if (ends_with(r->children[i], a->want.ending ? a->want.ending : "")) {
+            out[n++] = (struct kit_entry){.name = r->children[i], .marker = -2};
+        }
     }
-    qsort(out, r->children_n, sizeof(*out), by_name);
-    return r->children_n;
+    qsort(out, n, sizeof(*out), by_name);
+    return n;
 }
 
 static enum reeve_error keep_names(struct kit_object *o, struct asking *a,

@@ -11,7 +11,8 @@
 enum { LOCK_LIST_MARKERS_MAX = 4, LOCK_LIST_AHEAD = 32 }; // AHEAD: reads under way at a time
 
 struct lock_list_want {
-    const char *path; // copied
+    const char *path;   // copied
+    const char *ending; // without markers: only names that end so; NULL: all
     // Only names with one of these and a number, oldest first. None: all names, in their order.
     const char *const *markers; // lives longer than the request
     size_t markers_n;
