@@ -436,6 +436,38 @@ static void goes_on_without_memory(void **state)
     }
 }
 
+// The same while it follows: all changes come at once, and one allocation of dealing with them
+// fails.
+static void follows_without_memory(void **state)
+{
+    (void)state;
+    for (int one_shot = 0; one_shot < 2; one_shot++) {
+        bool failed = true;
+        for (size_t at = 1; failed; at++) {
+            struct crig *w = crig_new();
+            struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+            struct mirror m = {0};
+            make_tree(other);
+            struct reeve_cache *c = cache(zk, one_shot, &m);
+            assert_int_equal(reeve_cache_wait_ready(c, -1), REEVE_OK);
+            crig_hold(w, zk, true);
+            change_tree(other);
+            crig_hold(w, zk, false);
+            crig_fail_alloc(w, at, 1);
+            crig_advance(w, 3000);
+            failed = crig_alloc_failed(w);
+            crig_fail_alloc(w, 0, 0);
+            if (m.failed) {
+                assert_int_equal(reeve_cache_resync(c), REEVE_OK);
+                crig_advance(w, 1000);
+            }
+            expect_same(other, c, &m);
+            reeve_cache_free(&c);
+            crig_free(&w);
+        }
+    }
+}
+
 static void on_ready(void *ctx, enum reeve_error e)
 {
     struct mirror *m = ctx;
@@ -485,6 +517,7 @@ int main(void)
         cmocka_unit_test(resyncs_after_a_gap),
         cmocka_unit_test(fails_when_it_is_too_big),
         cmocka_unit_test(goes_on_without_memory),
+        cmocka_unit_test(follows_without_memory),
         cmocka_unit_test(waits_and_is_freed_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
