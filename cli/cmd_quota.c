@@ -159,11 +159,16 @@ static int list_quota(struct cli *c, const char *path)
 {
     bool there, counted;
     struct quota limits, stats;
-    int code = read_quota(c, path, limits_name, &there, &limits);
-    if (code == CLI_OK && !there) {
-        return cli_refuse(c, "quota for %s does not exist.", path);
+    if (!c->out.json) {
+        char *at = quota_path(path, limits_name);
+        out_note(&c->out, "absolute path is %s", at);
+        free(at);
     }
-    if (code == CLI_OK && c->out.json) {
+    int code = read_quota(c, path, limits_name, &there, &limits);
+    if (code != CLI_OK || !there) {
+        return code != CLI_OK ? code : cli_refuse(c, "quota for %s does not exist.", path);
+    }
+    if (c->out.json) {
         code = read_quota(c, path, stats_name, &counted, &stats);
         if (code == CLI_OK) {
             out_json(&c->out, json_pack("{s:o,s:o,s:o}", "path", out_json_string(path), "quota",
@@ -171,10 +176,7 @@ static int list_quota(struct cli *c, const char *path)
         }
         return code;
     }
-    char *at = quota_path(path, limits_name);
-    out_note(&c->out, "absolute path is %s", at);
-    free(at);
-    code = code != CLI_OK ? code : print_raw(c, path, limits_name, "quota");
+    code = print_raw(c, path, limits_name, "quota");
     return code != CLI_OK ? code : print_raw(c, path, stats_name, "stat");
 }
 

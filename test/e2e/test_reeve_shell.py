@@ -808,6 +808,8 @@ class Terminal:
         while True:
             found = re.search(pattern, self.text, re.S)
             if found:
+                if pattern.endswith("> $"):
+                    self.wait_raw()
                 return found
             left = deadline - time.monotonic()
             assert left > 0, f"no {pattern!r} in {self.raw!r}"
@@ -818,6 +820,11 @@ class Terminal:
                     part = b""
                 assert part, f"the shell ended; no {pattern!r} in {self.raw!r}"
                 self.raw += part
+
+    def wait_raw(self):
+        """The prompt is out, but until the editor has the terminal the kernel echoes keys, too."""
+        harness.poll_until(lambda: not termios.tcgetattr(self.fd)[3] & termios.ICANON, WAIT_S,
+                           "the line editor has the terminal")
 
     def do(self, line, pattern=r"\] \S+> $"):
         self.send(line + "\n")
@@ -1045,3 +1052,78 @@ def test_a_session_that_is_lost_says_so(make_server, terminal):
     t.do("getEphemerals", r"\[\]")
     t.send("quit\n")
     assert t.wait() == OK
+
+
+# ---- beside Apache's shell -----------------------------------------------------------------------
+
+
+class Marked(Piped):
+    """A shell whose every command is followed by `version`, which tells where its output ends."""
+
+    def run(self, command):
+        self.send(command)
+        self.send("version")
+        lines = self.expect("ZooKeeper CLI version").decode().splitlines()[:-1]
+        return [line for line in lines if line]
+
+
+# Commands whose words scripts may parse. AT is a node of the shell's own.
+SAME = [
+    "create AT/a one", "create AT/a again", "create -s AT/s- x", "create -e AT/e x",
+    "create AT/e/k x", "create AT/none/k x", "create -c -e AT/x", "create -t x AT/x",
+    "create -t 5 -e AT/x", "create AT/acl x world:anyone:cra", "create AT/bad x digest:nohash:r",
+    "get AT/a", "get AT/none", "get AT/a watch", "set AT/a two", "set -v 7 AT/a x", "set AT/none x",
+    'set AT/a "two words"', "get AT/a", "set AT/a {\"k\":'v'}", "get AT/a", "set AT/a C:\\dir",
+    "get AT/a", "ls AT", "ls AT/a", "ls AT/none", "ls -R AT", "ls -R AT/none", "ls AT watch",
+    "stat AT/none", "delete AT/none", "delete -v 9 AT/a", "delete AT", "getAcl AT/acl",
+    "getAcl AT/none", "setAcl AT/a world:anyone:ra", "getAcl AT/a", "set AT/a x",
+    "setAcl AT/a digest:nohash:r", "getAllChildrenNumber AT", "getAllChildrenNumber AT/none",
+    "sync AT", "whoami", "config", "reconfig -add server.5=h:1:2;3",
+    "reconfig -add x -members y", "create AT/q 12345", "create AT/q/k 1", "setquota -n 10 AT/q",
+    "listquota AT/q", "setquota -B 100 AT/q", "listquota AT/q", "setquota -n 5 AT/q/k",
+    "setquota -n 1 AT/none", "setquota -b 2 /zookeeper/quota/x", "setquota -n 0 AT/q",
+    "delquota -n AT/q", "listquota AT/q", "delquota AT/q", "delquota AT/q", "listquota AT/q",
+    "removewatches AT/e", "printwatches", "deleteall AT/q", "deleteall AT/none", "ls AT/q",
+]
+
+
+@pytest.fixture(scope="module")
+def apaches_shell(any_server):
+    import test_shell
+    sh = test_shell.Shell(any_server.port)
+    yield sh
+    sh.close()
+
+
+def plain(lines, at):
+    """What both shells say, without what only one of them adds: reeve's name and the command's
+    in front, the error's name and the usage behind; Apache's logging class."""
+    out = []
+    for line in lines:
+        line = line.replace(at, "AT")
+        line = re.sub(r"^reeve: (\w+): ", "", line)
+        line = re.sub(r"; usage: .*| \([A-Z]+\)$|; `connect.*", "", line)
+        line = re.sub(r"^KeeperErrorCode = |^org\.apache\S+: ", "", line)
+        line = re.sub(r"(No such watcher for):", r"\1", line)
+        line = re.sub(r"the num quota must be greater than zero.*",
+                      "the num quota must be greater than zero", line)
+        line = re.sub(r"(-t argument must be a long value).*", r"\1", line)
+        out.append(line.strip())
+    # Apache's create names this error twice.
+    skip = ("WATCHER", "WatchedEvent", "InvalidACL for")
+    return sorted(x for x in out if x and not any(word in x for word in skip))
+
+
+def test_words_are_apaches(any_server, apaches_shell):
+    ours = Marked(any_server.hosts, "--keep-going")
+    with zk.Conn(any_server.port) as c:
+        c.create("/theirs")
+        c.create("/ours00")     # as long as the other: quotas count no paths, but messages do
+    different = []
+    for command in SAME:
+        a = plain(apaches_shell.run(command.replace("AT", "/theirs")), "/theirs")
+        b = plain(ours.run(command.replace("AT", "/ours00")), "/ours00")
+        if a != b:
+            different.append((command, a, b))
+    assert ours.quit() != OK    # many failed
+    assert not different, "\n".join(map(str, different))
