@@ -66,9 +66,10 @@ struct auth *auths_to_replay(struct auths *a)
     return a->replay;
 }
 
-void auths_replayed(struct auths *a)
+void auths_replayed(struct auths *a, uint64_t end)
 {
     a->replay->asked = true;
+    a->replay->end = end;
     a->replay = a->replay->next;
     forward(a);
 }
@@ -84,14 +85,14 @@ static bool is_double(const struct auths *a, const struct auth *x)
     return false;
 }
 
-bool auths_answered(struct auths *a, struct call **c)
+bool auths_answered(struct auths *a, uint64_t gone, struct call **c)
 {
     struct auth **at = &a->first;
     while (*at && !(*at)->asked) {
         at = &(*at)->next;
     }
     struct auth *x = *at;
-    if (!x) {
+    if (!x || x->end > gone) {
         return false;
     }
     *c = x->call;

@@ -16,6 +16,7 @@ struct auth {
     struct call *call; // waits for the answer; owned once it is sent; NULL: nobody waits
     bool sent;         // ever
     bool asked;        // on this connection, without an answer yet
+    uint64_t end;      // asked: where its frame ends in the connection's stream
     size_t n;
     uint8_t frame[];
 };
@@ -35,9 +36,10 @@ struct auth *auths_of(struct auths *a, const struct call *c);
 void auths_rewind(struct auths *a);
 // The next to be sent again, NULL: none. auths_replayed() when it is on its way.
 struct auth *auths_to_replay(struct auths *a);
-void auths_replayed(struct auths *a);
-// An answer without error. False: nothing was asked. *c: the call it completes, or NULL.
-bool auths_answered(struct auths *a, struct call **c);
+void auths_replayed(struct auths *a, uint64_t end);
+// An answer without error. gone: how far the stream was sent. False: nothing was asked, or not as a
+// whole. *c: the call it completes, or NULL.
+bool auths_answered(struct auths *a, uint64_t gone, struct call **c);
 // A call will be told something else: the entry stays, alone. With c NULL it takes any that hangs
 // at a sent entry; returns it, or NULL.
 struct call *auths_detach(struct auths *a, struct call *c);

@@ -65,7 +65,7 @@ static void on_auth(struct engine *e, const struct header *h)
         engine_lose(e, REEVE_STATE_AUTH_FAILED, REEVE_AUTH_FAILED, why);
         return;
     }
-    if (h->err || !auths_answered(&e->auths, &c)) {
+    if (h->err || !auths_answered(&e->auths, e->out.gone, &c)) {
         links_drop(e, REEVE_LOG_ERROR, "it answered an auth packet with error %d", (int)h->err);
         return;
     }

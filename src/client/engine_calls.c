@@ -276,7 +276,7 @@ static bool fill_first(struct engine *e)
         if (!put(e, slice_of(x->frame, x->n))) {
             return false;
         }
-        auths_replayed(&e->auths);
+        auths_replayed(&e->auths, e->out.put);
     }
     for (struct slice s = restore_next(&e->restore); s.n; s = restore_next(&e->restore)) {
         if (!put(e, s)) {
@@ -300,6 +300,7 @@ static bool fill_auth(struct engine *e, struct call *c)
         return false;
     }
     x->sent = x->asked = true;
+    x->end = e->out.put;
     call_list_take(&e->queue);
     return true;
 }

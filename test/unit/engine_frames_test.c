@@ -206,6 +206,29 @@ static void too_big_an_answer_fails_its_request_only(void **state)
     }
 }
 
+// Around the size of the buffer, cut in two where the header is just there.
+static void answers_of_about_the_buffers_size(void **state)
+{
+    (void)state;
+    uint8_t *frame = calloc(1, 70000);
+    assert_non_null(frame);
+    struct erig *r = erig_connected(plain);
+    for (size_t n = 65520; n < 65550; n++) {
+        erig_get(r, "/x");
+        assert_true(erig_take(r, 0));
+        be32_put(frame, (uint32_t)(n - 4));
+        be32_put(frame + 4, (uint32_t)r->frame.xid);
+        be32_put(frame + 20, (uint32_t)(n - 20 - 72));
+        erig_send(r, 0, frame, 24);
+        erig_send(r, 0, frame + 24, n - 25);
+        erig_expect(r, "");
+        erig_send(r, 0, frame + n - 1, 1);
+        erig_expect(r, "done get /x 0\n");
+    }
+    free(frame);
+    erig_free(r);
+}
+
 static void an_answer_without_memory_fails_its_request_only(void **state)
 {
     (void)state;
@@ -362,6 +385,80 @@ static void a_large_request_times_out_half_sent(void **state)
     erig_free(r);
 }
 
+static void credentials_answered_before_they_are_out(void **state)
+{
+    (void)state;
+    char *data = calloc(1, 100000);
+    assert_non_null(data);
+    for (int again = 0; again < 2; again++) {
+        struct erig *r = erig_connected((struct reeve_options){.servers = "a"});
+        struct reeve_request q = {
+            .op = REEVE_OP_ADD_AUTH, .scheme = "digest", .data = data, .data_len = 100000};
+        if (again) {
+            erig_submit(r, &q);
+            erig_answer(r, 0, -4, 0, 0, NULL, 0);
+        }
+        r->stuck = true;
+        erig_submit(r, &q);
+        struct slice s = engine_output(r->e, 0);
+        engine_sent(r->e, 0, s.n - 1);
+        erig_forget(r);
+        erig_answer(r, 0, -4, 0, 0, NULL, 0);
+        assert_true(erig_saw(r, "state SUSPENDED"));
+        r->stuck = false;
+        erig_wait(r, 51);
+        erig_reconnect(r);
+        erig_answer(r, 0, -4, 0, 0, NULL, 0);
+        if (again) {
+            erig_answer(r, 0, -4, 0, 0, NULL, 0);
+        }
+        assert_true(erig_saw(r, "done add_auth 0\n"));
+        erig_free(r);
+    }
+    free(data);
+}
+
+static void a_long_path_is_watched_again(void **state)
+{
+    (void)state;
+    enum { PATH = 100000 };
+    struct erig *r = erig_connected(plain);
+    char *path = malloc(PATH + 1);
+    assert_non_null(path);
+    memset(path, 'x', PATH);
+    path[0] = '/';
+    path[PATH] = 0;
+    erig_get_watch(r, path);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_get_watch(r, "/short");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_gone(r, 0, "");
+    erig_dialed(r, 0);
+    r->stuck = true; // a part of the first piece is sent, and answered
+    erig_accept(r, 0, 7, 6000, false);
+    engine_sent(r->e, 0, engine_output(r->e, 0).n - 1);
+    erig_answer(r, 0, -8, 1, 0, NULL, 0);
+    assert_true(erig_saw(r, "it did not take the watches again"));
+    r->stuck = false;
+    r->out_max = 999;
+    erig_wait(r, 101);
+    erig_reconnect(r);
+    size_t bytes = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_true(erig_take(r, 0));
+        assert_int_equal(r->frame.op, OP_SET_WATCHES);
+        bytes += r->frame.n;
+        erig_answer(r, 0, -8, 1, 0, NULL, 0);
+    }
+    assert_int_equal(bytes, PATH + 6 + 2 * (8 + 3 * 4 + 4));
+    erig_forget(r);
+    erig_get(r, "/x");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_expect(r, "done get /x 0\n");
+    free(path);
+    erig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +466,7 @@ int main(void)
         cmocka_unit_test(every_split_of_what_comes),
         cmocka_unit_test(every_failure_of_memory_is_survived),
         cmocka_unit_test(too_big_an_answer_fails_its_request_only),
+        cmocka_unit_test(answers_of_about_the_buffers_size),
         cmocka_unit_test(an_answer_without_memory_fails_its_request_only),
         cmocka_unit_test(an_event_without_memory_comes_again),
         cmocka_unit_test(a_large_frame_that_nobody_asked_for_is_not_read),
@@ -376,6 +474,8 @@ int main(void)
         cmocka_unit_test(a_full_buffer_gives_no_room),
         cmocka_unit_test(large_requests_go_in_order),
         cmocka_unit_test(a_large_request_times_out_half_sent),
+        cmocka_unit_test(credentials_answered_before_they_are_out),
+        cmocka_unit_test(a_long_path_is_watched_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

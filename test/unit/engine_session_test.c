@@ -150,6 +150,58 @@ static void throttled_and_auth_answers_prove_nothing(void **state)
     erig_free(r);
 }
 
+// Pings and watches set again prove as much as requests do, and tell the last zxid.
+static void other_answers_count_as_well(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected(plain);
+    struct reeve_session s;
+    erig_get_watch(r, "/w");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_wait(r, 1000);
+    erig_gone(r, 0, "");
+    erig_reconnect(r);
+    erig_wait(r, 1000);
+    r->stuck = true;
+    erig_gone(r, 0, "");
+    r->stuck = false;
+    erig_reconnect(r); // at 2000, and so is what sets the watch
+    erig_wait(r, 500);
+    while (erig_take(r, 0)) {
+    }
+    erig_answer(r, 0, -8, 2, 0, NULL, 0);
+    engine_get_session(r->e, &s);
+    assert_int_equal(s.zxid, 2);
+    erig_wait(r, 1500); // a ping, at 4000
+    assert_true(erig_take(r, 0));
+    erig_answer(r, 0, -2, 3, 0, NULL, 0);
+    engine_get_session(r->e, &s);
+    assert_int_equal(s.zxid, 3);
+    erig_gone(r, 0, "");
+    erig_forget(r);
+    erig_wait(r, 5999);
+    assert_false(erig_saw(r, "LOST"));
+    erig_wait(r, 1);
+    assert_true(erig_saw(r, "LOST"));
+    erig_free(r);
+}
+
+static void credentials_are_as_good_as_a_ping(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected(plain);
+    erig_wait(r, 1000);
+    erig_submit(r, &(struct reeve_request){
+                       .op = REEVE_OP_ADD_AUTH, .scheme = "digest", .data = "a", .data_len = 1});
+    assert_true(erig_take(r, 0));
+    erig_answer(r, 0, -4, 0, 0, NULL, 0);
+    erig_wait(r, 1999);
+    assert_false(erig_take(r, 0));
+    erig_wait(r, 1);
+    erig_serve(r, 0, OP_PING, 1, 0);
+    erig_free(r);
+}
+
 static void a_handshake_under_way_ends_with_the_session(void **state)
 {
     (void)state;
@@ -758,6 +810,15 @@ static void unwatch_tells_the_server_when_nobody_watches(void **state)
     erig_event(r, 0, 3, "/app/x");
     erig_answer(r, 0, remove_xid, 1, -121, NULL, 0);
     erig_expect(r, "done exists /y -101 watching\n");
+    erig_get_watch(r, "/y");
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    engine_unwatch(r->e, "/y", erig_watch_fn, r);
+    erig_run(r);
+    assert_false(erig_take(r, 0)); // the other is still there
+    engine_unwatch(r->e, "/y", erig_watch_fn, NULL);
+    erig_run(r);
+    assert_true(erig_take(r, 0));
+    assert_int_equal(r->frame.op, OP_REMOVE_WATCHES);
     erig_free(r);
 }
 
@@ -836,6 +897,8 @@ int main(void)
         cmocka_unit_test(lost_before_an_answer_that_came_in_its_sleep),
         cmocka_unit_test(the_deadline_counts_from_the_sending),
         cmocka_unit_test(throttled_and_auth_answers_prove_nothing),
+        cmocka_unit_test(other_answers_count_as_well),
+        cmocka_unit_test(credentials_are_as_good_as_a_ping),
         cmocka_unit_test(a_handshake_under_way_ends_with_the_session),
         cmocka_unit_test(a_refused_session_is_lost),
         cmocka_unit_test(one_session_stays_lost),

@@ -140,6 +140,43 @@ static void waiting_requests_fail_with_what_every_server_said(void **state)
     erig_free(r);
 }
 
+static void a_failed_handshake_is_a_cause_too(void **state)
+{
+    (void)state;
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b", .session_timeout_ms = 1000});
+    erig_get(r, "/x");
+    erig_dialed(r, 0);
+    erig_send(r, 0, "HTTP", 4);
+    erig_dialed(r, 0);
+    erig_gone(r, 0, "");
+    erig_wait(r, 1000);
+    assert_true(erig_saw(r, "done get /x -4 (no server: a:2181: it does not speak ZooKeeper's "
+                            "protocol; b:2181: the server closed the connection)\n"));
+    erig_free(r);
+}
+
+static void what_came_in_is_looked_at_at_once(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected(plain);
+    assert_true(engine_deadline(r->e).ns > r->now.ns);
+    size_t room;
+    (void)engine_recv_space(r->e, 0, &room);
+    engine_received(r->e, 0, 1);
+    assert_true(engine_deadline(r->e).ns == r->now.ns);
+    erig_run(r);
+    engine_on_gone(r->e, 0, "");
+    assert_true(engine_deadline(r->e).ns == r->now.ns);
+    r->links[0].open = false;
+    erig_run(r);
+    engine_on_dialed(r->e, erig_link(r, NULL));
+    assert_true(engine_deadline(r->e).ns == r->now.ns);
+    erig_run(r);
+    engine_close(r->e, true);
+    assert_true(engine_deadline(r->e).ns == r->now.ns);
+    erig_free(r);
+}
+
 static void what_waits_is_sent_in_order_as_soon_as_there_is_a_session(void **state)
 {
     (void)state;
@@ -506,6 +543,8 @@ static void an_engine_is_freed_in_the_middle(void **state)
     erig_get(r, "/queued");
     erig_submit(r, &(struct reeve_request){
                        .op = REEVE_OP_ADD_AUTH, .scheme = "digest", .data = "b", .data_len = 1});
+    uint8_t head[20] = {0, 1, [7] = 1}; // of a large answer
+    erig_send(r, 0, head, sizeof(head));
     r->done = r->submitted;
     erig_free(r);
 }
@@ -519,6 +558,8 @@ int main(void)
         cmocka_unit_test(failed_rounds_are_no_hot_loop),
         cmocka_unit_test(a_server_that_holds_the_handshake_is_left),
         cmocka_unit_test(waiting_requests_fail_with_what_every_server_said),
+        cmocka_unit_test(a_failed_handshake_is_a_cause_too),
+        cmocka_unit_test(what_came_in_is_looked_at_at_once),
         cmocka_unit_test(what_waits_is_sent_in_order_as_soon_as_there_is_a_session),
         cmocka_unit_test(the_handshake_says_what_is_known),
         cmocka_unit_test(reads_are_asked_again_and_writes_fail_together),

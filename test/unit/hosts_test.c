@@ -69,7 +69,7 @@ static void parses(void **state)
 {
     (void)state;
     assert_string_equal(parsed("a"), "a:2181 []");
-    assert_string_equal(parsed("a:1,b:65535,c"), "a:1 b:65535 c:2181 []");
+    assert_string_equal(parsed("a:1080,b:65535,c"), "a:1080 b:65535 c:2181 []");
     assert_string_equal(parsed(" a:1 , b ,,"), "a:1 b:2181 []");
     assert_string_equal(parsed("a/"), "a:2181 []");
     assert_string_equal(parsed("a:1,b:2/app/one"), "a:1 b:2 [/app/one]");
