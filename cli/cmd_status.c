@@ -280,6 +280,18 @@ static void print_answer(struct cli *c, const struct words4 *q, bool with_name)
     string_fini(&safe);
 }
 
+// A server that does not know a word takes it for something else, and closes. Only hash may have
+// nothing to tell.
+static void refuse_silence(struct words4 *q)
+{
+    if (q->answer && q->answer_n == 0 && strcmp(q->word, "hash") != 0) {
+        free(q->answer);
+        q->answer = NULL;
+        snprintf(q->why, sizeof(q->why), "it closes without an answer; perhaps it knows no %s",
+                 q->word);
+    }
+}
+
 // The servers that are named behind the word, or all of the shell's list. -1: said what is wrong.
 static int servers_of(struct cli *c, const struct args *a, struct words4_server *v, int *code)
 {
@@ -324,6 +336,7 @@ int cmd_four(struct cli *c, const struct args *a)
     c->out.json = json || args_has(a, "json");
     code = words4_ask(c, q, (size_t)n, timeout_ms) ? CLI_OK : CLI_INTERRUPTED;
     for (int i = 0; i < n && code != CLI_INTERRUPTED; i++) {
+        refuse_silence(&q[i]);
         print_answer(c, &q[i], n > 1);
         if (!q[i].answer || words4_refused(q[i].answer)) {
             code = CLI_NO;
