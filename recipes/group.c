@@ -238,6 +238,8 @@ static void on_guarded(struct kit_object *o, void *arg, const struct reeve_resul
         gone(g);
     } else if (kit_is_transient(r->error) || r->error == REEVE_SESSION_EXPIRED) {
         guard(g); // asked in a session that is over
+    } else if (r->error == REEVE_NO_MEMORY) {
+        later(g);
     } else if (r->error) {
         fail(g, r->error);
     }
@@ -290,11 +292,14 @@ static void on_written(struct kit_object *o, void *arg, const struct reeve_resul
         g->written = w.version;
         end_waiters(g, &g->setting, w.version, REEVE_OK);
     } else if (!kit_is_transient(r->error) && r->error != REEVE_NO_NODE &&
-               r->error != REEVE_SESSION_EXPIRED) {
+               r->error != REEVE_NO_MEMORY && r->error != REEVE_SESSION_EXPIRED) {
         g->written = w.version; // refused, and would be again
         end_waiters(g, &g->setting, w.version, r->error);
     } else if (r->error == REEVE_NO_NODE) {
         return; // it is about to be made again, with the data
+    } else if (r->error == REEVE_NO_MEMORY) {
+        later(g);
+        return;
     }
     write_data(g);
 }

@@ -319,6 +319,13 @@ static void make_parents(struct kit_seat *s)
     }
 }
 
+// Also when it was the answer that found no memory.
+static bool may_be_there(const struct kit_seat *s, const struct reeve_result *r)
+{
+    bool lost = kit_is_transient(r->error) || (!ephemeral(s) && r->error == REEVE_SESSION_EXPIRED);
+    return (r->maybe_done && lost) || r->error == REEVE_NO_MEMORY || r->error == REEVE_MALFORMED;
+}
+
 static void on_created(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
@@ -333,8 +340,7 @@ static void on_created(struct kit_object *o, void *arg, const struct reeve_resul
         } else {
             go(s, step_exists);
         }
-    } else if (r->maybe_done && (kit_is_transient(r->error) ||
-                                 (!ephemeral(s) && r->error == REEVE_SESSION_EXPIRED))) {
+    } else if (may_be_there(s, r)) {
         s->maybe = true;
         go(s, step_sync);
     } else if (s->leaving) {

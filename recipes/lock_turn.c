@@ -183,6 +183,8 @@ static void on_own_got(struct kit_object *o, void *arg, const struct reeve_resul
         ask_own(t);
     } else if (t->state != TURN_HELD) {
         on_error(t, r->error);
+    } else {
+        (void)kit_start(t->o, &t->again, KIT_AGAIN_MS, on_again, t);
     }
 }
 

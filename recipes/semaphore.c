@@ -204,6 +204,8 @@ static void on_guarded(struct kit_object *o, void *arg, const struct reeve_resul
         guard(s);
     } else if (r->error && s->state != SEM_HELD) {
         on_error(s, r->error);
+    } else if (r->error) {
+        (void)kit_start(s->o, &s->again, KIT_AGAIN_MS, on_again, s);
     } else {
         step(s);
     }

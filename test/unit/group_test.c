@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Members of a group on one server: nodes, lists that follow, joining again.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "reeve/group.h"
+#include "test/support/client_rig.h"
+
+enum { N = 3 };
+
+struct member {
+    struct reeve *zk;
+    struct reeve_group *g;
+    char seen[256]; // the list told last: "a=1 b=2 "
+    int lists;
+    int joined, failed;
+    enum reeve_error e, why, list_e;
+};
+
+struct world {
+    struct crig *c;
+    struct member m[N];
+};
+
+static void print(char *text, size_t max, const struct reeve_contenders *list)
+{
+    size_t at = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        at += (size_t)snprintf(text + at, max - at, "%s=%s ", list->list[i].name,
+                               (const char *)list->list[i].data);
+    }
+}
+
+static void on_members(void *ctx, enum reeve_error e, const struct reeve_contenders *list)
+{
+    struct member *m = ctx;
+    m->list_e = e;
+    m->lists++;
+    if (!e) {
+        print(m->seen, sizeof(m->seen), list);
+    }
+}
+
+static void on_failed(void *ctx, enum reeve_error why)
+{
+    struct member *m = ctx;
+    m->failed++;
+    m->why = why;
+}
+
+static void on_done(void *ctx, enum reeve_error e)
+{
+    struct member *m = ctx;
+    m->joined++;
+    m->e = e;
+}
+
+static void make(struct world *w, struct member *m, enum reeve_layout layout, const char *id)
+{
+    m->zk = crig_client(w->c, NULL);
+    struct reeve_group_options o = {.layout = layout,
+                                    .id = id,
+                                    .data = "1",
+                                    .data_len = 1,
+                                    .on_members = on_members,
+                                    .failed = on_failed,
+                                    .ctx = m};
+    assert_int_equal(reeve_group_new(&m->g, m->zk, "/app/group", &o), REEVE_OK);
+}
+
+static void setup(struct world *w, enum reeve_layout layout)
+{
+    static const char *const ids[N] = {"a", "ab", "b"};
+    *w = (struct world){.c = crig_new()};
+    for (int i = 0; i < N; i++) {
+        make(w, &w->m[i], layout, ids[i]);
+    }
+    crig_run(w->c);
+}
+
+static void teardown(struct world *w)
+{
+    for (int i = 0; i < N; i++) {
+        reeve_group_free(&w->m[i].g);
+    }
+    crig_advance(w->c, 15000);
+    struct reeve *zk = crig_client(w->c, NULL);
+    struct reeve_result r;
+    enum reeve_error e = reeve_children(zk, "/app/group", NULL, &r);
+    assert_true(e == REEVE_NO_NODE || (!e && r.children_n == 0));
+    reeve_result_fini(&r);
+    crig_close(w->c, &zk);
+    for (int i = 0; i < N; i++) {
+        if (w->m[i].zk) {
+            crig_close(w->c, &w->m[i].zk);
+        }
+    }
+    crig_free(&w->c);
+}
+
+static void members_come_and_go(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    assert_int_equal(w.m[0].lists, 1); // nobody
+    assert_string_equal(w.m[0].seen, "");
+    assert_int_equal(reeve_group_join(w.m[0].g, -1), REEVE_OK);
+    assert_int_equal(reeve_group_join(w.m[0].g, -1), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_group_join(w.m[2].g, 1000), REEVE_OK);
+    crig_run(w.c);
+    for (int i = 0; i < N; i++) {
+        assert_string_equal(w.m[i].seen, "a=1 b=1 ");
+    }
+    assert_int_equal(reeve_group_join(w.m[1].g, 1000), REEVE_OK);
+    assert_int_equal(reeve_group_set_data(w.m[1].g, "new", 3), REEVE_OK);
+    crig_run(w.c);
+    assert_string_equal(w.m[0].seen, "a=1 ab=new b=1 ");
+    assert_int_equal(reeve_group_leave(w.m[0].g), REEVE_OK);
+    assert_int_equal(reeve_group_leave(w.m[0].g), REEVE_NO_NODE);
+    crig_run(w.c);
+    assert_string_equal(w.m[2].seen, "ab=new b=1 ");
+    struct reeve_contenders *list;
+    assert_int_equal(reeve_group_members(w.m[0].g, &list), REEVE_OK);
+    char text[256];
+    print(text, sizeof(text), list);
+    assert_string_equal(text, "ab=new b=1 ");
+    reeve_contenders_free(&list);
+    // Data set while out is what it joins with.
+    assert_int_equal(reeve_group_set_data(w.m[0].g, "2", 1), REEVE_OK);
+    assert_int_equal(reeve_group_join(w.m[0].g, -1), REEVE_OK);
+    crig_run(w.c);
+    assert_string_equal(w.m[1].seen, "a=2 ab=new b=1 ");
+    teardown(&w);
+}
+
+static void kazoos_layout_has_its_names(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_KAZOO);
+    assert_int_equal(reeve_create(w.m[0].zk, "/app", NULL, 0, 0, NULL), REEVE_OK);
+    assert_int_equal(reeve_create(w.m[0].zk, "/app/group", NULL, 0, 0, NULL), REEVE_OK);
+    assert_int_equal(reeve_create(w.m[0].zk, "/app/group/other", NULL, 0, REEVE_EPHEMERAL, NULL),
+                     REEVE_OK);
+    assert_int_equal(reeve_group_join(w.m[1].g, -1), REEVE_OK);
+    crig_run(w.c);
+    assert_int_equal(strspn(w.m[0].seen, "0123456789abcdef"), 32);
+    assert_string_equal(w.m[0].seen + 32, "__party__=1 ");
+    assert_int_equal(reeve_delete(w.m[0].zk, "/app/group/other", REEVE_ANY_VERSION, NULL),
+                     REEVE_OK);
+    teardown(&w);
+}
+
+static void a_lost_session_is_followed_by_joining_again(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    assert_int_equal(reeve_group_join(w.m[0].g, -1), REEVE_OK);
+    assert_int_equal(reeve_group_join(w.m[1].g, -1), REEVE_OK);
+    crig_hold(w.c, w.m[0].zk, true);
+    crig_refuse(w.c, w.m[0].zk, true);
+    crig_advance(w.c, 20000);
+    assert_string_equal(w.m[1].seen, "ab=1 ");
+    crig_hold(w.c, w.m[0].zk, false);
+    crig_refuse(w.c, w.m[0].zk, false);
+    crig_advance(w.c, 5000);
+    assert_string_equal(w.m[1].seen, "a=1 ab=1 ");
+    assert_string_equal(w.m[0].seen, "a=1 ab=1 ");
+    crig_expire(w.c, w.m[1].zk);
+    crig_advance(w.c, 5000);
+    assert_string_equal(w.m[1].seen, "a=1 ab=1 ");
+    assert_string_equal(w.m[0].seen, "a=1 ab=1 ");
+    assert_int_equal(w.m[0].failed + w.m[1].failed, 0);
+    teardown(&w);
+}
+
+static void a_node_that_somebody_deletes_is_made_again(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    assert_int_equal(reeve_group_join(w.m[0].g, -1), REEVE_OK);
+    assert_int_equal(reeve_group_set_data(w.m[0].g, "9", 1), REEVE_OK);
+    assert_int_equal(reeve_delete(w.m[2].zk, "/app/group/a", REEVE_ANY_VERSION, NULL), REEVE_OK);
+    crig_run(w.c);
+    assert_string_equal(w.m[2].seen, "a=9 ");
+    teardown(&w);
+}
+
+static void a_name_that_is_taken_is_waited_for(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    struct member twin = {.lists = 0};
+    make(&w, &twin, REEVE_LAYOUT_CURATOR, "a");
+    assert_int_equal(reeve_group_join(w.m[0].g, -1), REEVE_OK);
+    assert_int_equal(reeve_group_join(twin.g, 1000), REEVE_OPERATION_TIMEOUT);
+    assert_int_equal(reeve_group_join_async(twin.g, -1, on_done, &twin), REEVE_OK);
+    crig_run(w.c);
+    assert_int_equal(twin.joined, 0);
+    assert_int_equal(reeve_group_leave(w.m[0].g), REEVE_OK);
+    crig_run(w.c);
+    assert_int_equal(twin.joined, 1);
+    assert_int_equal(twin.e, REEVE_OK);
+    assert_string_equal(w.m[0].seen, "a=1 ");
+    reeve_group_free(&twin.g);
+    crig_run(w.c);
+    crig_close(w.c, &twin.zk);
+    teardown(&w);
+}
+
+// b joins, sets its data, leaves and joins, and is cut off after each message.
+static void each_message_may_be_the_last(void **state)
+{
+    (void)state;
+    for (enum crig_way way = CRIG_TO_SERVER; way <= CRIG_TO_CLIENT; way++) {
+        bool cut = true;
+        for (size_t n = 0; cut; n++) {
+            struct world w;
+            setup(&w, REEVE_LAYOUT_CURATOR);
+            crig_cut_after(w.c, w.m[1].zk, way, n);
+            assert_int_equal(reeve_group_join(w.m[1].g, -1), REEVE_OK);
+            assert_int_equal(reeve_group_set_data(w.m[1].g, "2", 1), REEVE_OK);
+            assert_int_equal(reeve_group_leave(w.m[1].g), REEVE_OK);
+            crig_advance(w.c, 5000);
+            assert_string_equal(w.m[0].seen, "");
+            assert_int_equal(reeve_group_join(w.m[1].g, -1), REEVE_OK);
+            crig_advance(w.c, 5000);
+            assert_string_equal(w.m[0].seen, "ab=2 ");
+            assert_string_equal(w.m[1].seen, "ab=2 ");
+            cut = crig_was_cut(w.c, w.m[1].zk);
+            teardown(&w);
+        }
+    }
+}
+
+static void it_may_be_freed_at_each_point(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        for (int steps = 0; steps < 20; steps++) {
+            struct world w;
+            setup(&w, REEVE_LAYOUT_CURATOR);
+            assert_int_equal(reeve_group_join_async(w.m[0].g, -1, on_done, &w.m[0]), REEVE_OK);
+            for (int i = 0; i < steps; i++) {
+                (void)crig_step(w.c);
+            }
+            bool was = w.m[0].joined;
+            if (how) {
+                crig_close(w.c, &w.m[0].zk);
+                w.m[0].g = NULL;
+            } else {
+                reeve_group_free(&w.m[0].g);
+            }
+            crig_run(w.c);
+            assert_int_equal(w.m[0].joined, 1);
+            enum reeve_error e = how ? REEVE_CLOSED : REEVE_CANCELLED;
+            assert_true(was || w.m[0].e == REEVE_OK || w.m[0].e == e);
+            assert_true(steps || w.m[0].e == e);
+            teardown(&w);
+        }
+    }
+}
+
+static void each_allocation_may_fail(void **state)
+{
+    (void)state;
+    bool failed = true;
+    for (size_t n = 1; failed; n++) {
+        struct world w;
+        setup(&w, REEVE_LAYOUT_CURATOR);
+        crig_fail_alloc(w.c, n, 1);
+        while (reeve_group_join_async(w.m[0].g, -1, on_done, &w.m[0])) {
+        }
+        crig_advance(w.c, 3000);
+        assert_int_equal(w.m[0].joined, 1);
+        assert_int_equal(w.m[0].e, REEVE_OK);
+        enum reeve_error e;
+        while ((e = reeve_group_set_data(w.m[0].g, "2", 1)) == REEVE_NO_MEMORY) {
+        }
+        assert_int_equal(e, REEVE_OK);
+        crig_advance(w.c, 3000);
+        assert_string_equal(w.m[0].seen, "a=2 ");
+        assert_string_equal(w.m[1].seen, "a=2 ");
+        failed = crig_alloc_failed(w.c);
+        crig_fail_alloc(w.c, 0, 0);
+        teardown(&w);
+    }
+}
+
+static void lookers_on_hear_of_the_end(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    crig_close(w.c, &w.m[0].zk);
+    w.m[0].g = NULL;
+    assert_int_equal(w.m[0].list_e, REEVE_CLOSED);
+    teardown(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_come_and_go),
+        cmocka_unit_test(kazoos_layout_has_its_names),
+        cmocka_unit_test(a_lost_session_is_followed_by_joining_again),
+        cmocka_unit_test(a_node_that_somebody_deletes_is_made_again),
+        cmocka_unit_test(a_name_that_is_taken_is_waited_for),
+        cmocka_unit_test(each_message_may_be_the_last),
+        cmocka_unit_test(it_may_be_freed_at_each_point),
+        cmocka_unit_test(each_allocation_may_fail),
+        cmocka_unit_test(lookers_on_hear_of_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
