@@ -107,16 +107,24 @@ static void print_path(struct cli *c, const struct subtree *w, size_t i, json_t 
     free(path);
 }
 
-// Apache's order: a node's children stand together, what is below each of them follows.
+// Apache's order: a node's children stand together, what is below each of them follows. A slow
+// terminal is no reason to wait for the end: Ctrl-C is looked for now and then.
 static void print_tree(struct cli *c, const struct subtree *w, json_t *list)
 {
+    enum { NOW_AND_THEN = 256 };
     struct subtree_order order = {0};
-    size_t i;
+    size_t i, printed = 0;
     print_path(c, w, 0, list);
-    while (subtree_next(w, &order, &i)) {
+    while (!c->interrupted && subtree_next(w, &order, &i)) {
         for (size_t k = w->node[i].first; k < w->node[i].first + w->node[i].n; k++) {
             if (w->node[k].error != REEVE_NO_NODE) {
                 print_path(c, w, k, list);
+            }
+            if (++printed % NOW_AND_THEN == 0 && list == NULL) {
+                cli_turn(c, -1, 0);
+            }
+            if (c->interrupted) {
+                break;
             }
         }
     }
@@ -130,10 +138,11 @@ static int list_tree(struct cli *c, const char *path, bool watch)
     if (code == CLI_OK) {
         json_t *list = c->out.json ? json_array() : NULL;
         print_tree(c, &w, list);
+        code = c->interrupted ? CLI_INTERRUPTED : CLI_OK;
         if (list) {
             out_json(&c->out, json_pack("{s:o,s:o}", "path", out_json_string(path), "tree", list));
         }
-        if (w.refused > 0) {
+        if (w.refused > 0 && code == CLI_OK) {
             code = cli_refuse(c, "%s: the children of %zu nodes may not be read (NOAUTH)", path,
                               w.refused);
         }

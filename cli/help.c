@@ -19,7 +19,7 @@ static const struct {
     {"--timeout MS", "session timeout to ask for: 30000 (-timeout too)"},
     {"--connect-timeout MS", "how long a command waits for a connection: 10000"},
     {"-r, --read-only", "a server without a quorum is better than none"},
-    {"--json", "results as JSON, one value per line"},
+    {"--json", "results as JSON, one value per line (also behind a command, for it alone)"},
     {"--keep-going", "input: go on after a command that failed"},
     {"--color, --no-color", "colours; else only on a terminal, and without NO_COLOR"},
     {"-waitforconnection", "connect first, fail if that takes too long"},

@@ -117,19 +117,28 @@ int cli_run(struct cli *c, int words_n, char **words)
                   near ? "is it " : "", near ? near->name : "", near ? "? " : "");
         return CLI_USAGE;
     }
+    // --json may stand behind any command, for that command alone.
+    struct string known = {0};
+    string_addf(&known, "%s json", row->options);
     const char *before = c->command;
+    bool json = c->out.json, color = c->out.color;
     c->command = words[0];
     struct args a;
     char why[160];
     int code;
-    if (args_parse(&a, row->options, words_n - 1, words + 1, why, sizeof(why))) {
+    if (args_parse(&a, known.s, words_n - 1, words + 1, why, sizeof(why))) {
+        c->out.json = json || args_has(&a, "json");
+        c->out.color = color && !c->out.json;
         code = run_row(c, row, &a);
     } else {
         code = cli_usage(c, "%s", why);
     }
     args_fini(&a);
+    string_fini(&known);
     out_flush(&c->out);
     cli_forget(c);
+    c->out.json = json;
+    c->out.color = color;
     c->command = before;
     return code;
 }

@@ -751,6 +751,12 @@ def test_json_is_json(service, top):
     assert values[-1] == {"path": f"{top}/d", "deleted": 2}
 
 
+def test_json_of_one_command(service, top):
+    answer = script(service, f"ls {top} --json", f"ls {top}", f"ls -json {top}")
+    assert answer.lines[1] == "[]"
+    assert [json.loads(answer.lines[n]) for n in (0, 2)] == [{"path": top, "children": []}] * 2
+
+
 def test_output_to_nowhere_is_no_success(service, top):
     with open("/dev/full", "wb") as full:
         done = subprocess.run([SHELL, "-s", service.hosts, "ls", "/"], stdout=full,
