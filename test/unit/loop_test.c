@@ -12,11 +12,14 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -627,6 +630,78 @@ static void threads_of_the_library_take_no_signals(void **state)
     reeve_close(&zk);
 }
 
+// ---- what the system and the allocator refuse ---------------------------------------------------
+
+static size_t open_files(void)
+{
+    size_t n = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        n += fcntl(fd, F_GETFD) >= 0;
+    }
+    return n;
+}
+
+static void no_descriptors(void **state)
+{
+    struct server *s = *state;
+    struct rlimit before;
+    must(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    size_t files = open_files();
+    struct reeve_options o = {.servers = "127.0.0.1:1"};
+    struct reeve *zk = client_of("127.0.0.1", s->port, true);
+    struct rlimit none = {0, before.rlim_max};
+    must(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    struct reeve *other;
+    assert_int_equal(reeve_new(&other, &o), REEVE_SYSTEM);
+    assert_null(other);
+    must(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    expect_ok(zk); // also if its dials had no socket meanwhile
+    reeve_close(&zk);
+    while (open_files() > files) { // the server closes its side, too
+        sched_yield();
+    }
+}
+
+struct purse {
+    size_t left; // allocations that succeed
+    _Atomic long alive;
+};
+
+static void *spend(void *ctx, void *p, size_t n)
+{
+    struct purse *b = ctx;
+    if (n == 0) {
+        b->alive--;
+        free(p);
+        return NULL;
+    }
+    if (b->left == 0) {
+        return NULL;
+    }
+    b->left--;
+    b->alive += p == NULL;
+    return realloc(p, n);
+}
+
+static void no_memory(void **state)
+{
+    (void)state;
+    size_t files = open_files(), n = 0;
+    enum reeve_error e = REEVE_NO_MEMORY;
+    while (e == REEVE_NO_MEMORY) {
+        struct purse b = {.left = n++};
+        struct reeve_options o = {.servers = "127.0.0.1:1", .allocator = {spend, &b}};
+        struct reeve *zk;
+        e = reeve_new(&zk, &o);
+        assert_int_equal(zk == NULL, e != REEVE_OK);
+        reeve_close(&zk);
+        assert_int_equal(b.alive, 0);
+        assert_int_equal(open_files(), files);
+    }
+    assert_int_equal(e, REEVE_OK);
+    assert_true(n > 5);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -649,6 +724,8 @@ int main(void)
         TEST(a_lost_connection_is_made_again),
         TEST(nobody_listens),
         TEST(threads_of_the_library_take_no_signals),
+        TEST(no_descriptors),
+        TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
