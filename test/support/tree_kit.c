@@ -36,7 +36,7 @@ void kit_init(struct kit *k)
     k->who = (struct auth){k->ids, 1};
 }
 
-void kit_open(struct kit *k)
+void kit_ready(struct kit *k)
 {
     k->log = (struct logger){take_line, k, LOG_WARN};
     k->t = tree_new(&k->cfg, &k->log);

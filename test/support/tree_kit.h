@@ -30,8 +30,8 @@ struct kit {
     struct buf body; // of the request being built
 };
 
-void kit_init(struct kit *k); // cfg may be changed before kit_open()
-void kit_open(struct kit *k);
+void kit_init(struct kit *k); // cfg may be changed before kit_ready()
+void kit_ready(struct kit *k);
 void kit_fini(struct kit *k);
 
 // Prepares k->body and leaves the entry in the pipe; the answer prep gives.

@@ -16,7 +16,7 @@ static int setup(void **state)
 {
     struct kit *k = malloc(sizeof(*k));
     kit_init(k);
-    kit_open(k);
+    kit_ready(k);
     *state = k;
     return 0;
 }
@@ -178,7 +178,7 @@ static void a_wrong_digest_is_counted_and_named(void **state)
     struct kit k;
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     struct txn t = create_txn(&k, "/p", 1, 100);
     t.has_digest = true;
     t.digest = (struct txn_digest){2, 12345};
@@ -239,7 +239,7 @@ static void apaches_logs_give_apaches_digests(void **state)
     struct kit k;
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     assert_int_equal(tree_digest(k.t), 1371985504);
     int n = replay(&k, "test/golden/disk/log.100000001");
     n += replay(&k, "test/golden/disk/log.10000000e");

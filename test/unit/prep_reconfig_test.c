@@ -28,7 +28,7 @@ static void begin(bool super)
 {
     kit_init(&kit);
     kit.cfg.reconfig_enabled = true;
-    kit_open(&kit);
+    kit_ready(&kit);
     if (super) {
         kit.ids[0] = (struct zk_id){SLICE_LIT("super"), SLICE_LIT("")};
     }
@@ -116,7 +116,7 @@ static void refusals_rank_as_apaches(void **state)
     end();
 
     kit_init(&kit);
-    kit_open(&kit);
+    kit_ready(&kit);
     assert_int_equal(reconfig(99, ZK_BADVERSION), ZK_RECONFIGDISABLED);
     end();
 }

@@ -19,7 +19,7 @@ static int setup(void **state)
 {
     struct kit *k = malloc(sizeof(*k));
     kit_init(k);
-    kit_open(k);
+    kit_ready(k);
     *state = k;
     return 0;
 }
@@ -86,7 +86,7 @@ static void ttl_needs_extended_types(void **state)
     struct kit plain;
     kit_init(&plain);
     plain.cfg.extended_types = false;
-    kit_open(&plain);
+    kit_ready(&plain);
     kit_create_ttl_body(&plain, "/t", 5, 0);
     assert_int_equal(kit_do(&plain, 1, OP_CREATE_TTL), ZK_UNIMPLEMENTED);
     kit_fini(&plain);
@@ -287,7 +287,7 @@ static void undecodable_and_foreign_requests_take_a_zxid(void **state)
     struct kit on;
     kit_init(&on);
     on.cfg.reconfig_enabled = true;
-    kit_open(&on);
+    kit_ready(&on);
     for (int i = 0; i < 3; i++) {
         buf_put_i32(&on.body, -1);
     }
@@ -412,7 +412,7 @@ static void an_entry_too_long_by_its_frame_is_an_error(void **state)
     struct kit k;
     kit_init(&k);
     k.cfg.bytes_max = 2000;
-    kit_open(&k);
+    kit_ready(&k);
     int refused = 0;
     for (size_t n = 1850; n < 2000; n++) {
         char data[2000] = {0}, path[32];
@@ -439,7 +439,7 @@ static void an_entry_is_bounded_whatever_the_setting(void **state)
     struct kit k;
     kit_init(&k);
     k.cfg.bytes_max = 1u << 30;
-    kit_open(&k);
+    kit_ready(&k);
     size_t n = LIMIT_ENTRY;
     char *data = malloc(n + 1);
     memset(data, 'd', n);
@@ -460,7 +460,7 @@ static void a_close_lists_only_what_fits(void **state)
     struct kit k;
     kit_init(&k);
     k.cfg.bytes_max = 1000;
-    kit_open(&k);
+    kit_ready(&k);
     kit_open_session(&k, 5);
     for (int i = 0; i < 200; i++) {
         char path[32];
@@ -624,7 +624,7 @@ static void prep_foresees_apply(void **state)
         struct rng r = {seed};
         struct kit k;
         kit_init(&k);
-        kit_open(&k);
+        kit_ready(&k);
         uint64_t deepest = 1 + seed * 5; // how far prep may run ahead
         for (int i = 0; i < 2000; i++) {
             random_step(&k, &r);

@@ -20,7 +20,7 @@ static int setup(void **state)
     struct kit *k = malloc(sizeof(*k));
     kit_init(k);
     k->cfg.enforce_quota = true;
-    kit_open(k);
+    kit_ready(k);
     kit_create(k, "/q", "12345", 0);
     kit_create(k, "/q/a", "1234", 0);
     kit_create(k, "/zookeeper/quota/q", NULL, 0);
@@ -96,7 +96,7 @@ static void without_enforcement_hard_limits_only_warn(void **state)
     struct kit k;
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     kit_create(&k, "/q", "", 0);
     kit_create(&k, "/zookeeper/quota/q", NULL, 0);
     kit_create(&k, LIMITS, "countHardLimit=1", 0);

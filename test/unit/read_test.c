@@ -23,7 +23,7 @@ static int setup(void **state)
                            {PERM_ADMIN, {SLICE_LIT("ip"), SLICE_LIT("9.9.9.9")}}};
     struct acl_vec list = {secret, 2};
     kit_init(k);
-    kit_open(k);
+    kit_ready(k);
     kit_create(k, "/a", "data", 0);
     kit_create(k, "/a/x", NULL, 1);
     kit_create(k, "/a/y", "", 1);

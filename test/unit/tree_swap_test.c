@@ -29,8 +29,8 @@ static void contents_change_places_and_both_live_on(void **state)
     struct kit a = {0}, b = {0};
     kit_init(&a);
     kit_init(&b);
-    kit_open(&a);
-    kit_open(&b);
+    kit_ready(&a);
+    kit_ready(&b);
     fill(&a, 3000, "/a");
     fill(&b, 10, "/b");
     int64_t za = tree_zxid(a.t), zb = tree_zxid(b.t);

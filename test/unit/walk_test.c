@@ -105,7 +105,7 @@ static void a_walk_is_the_tree_at_its_begin(void **state)
         struct rng r = {seed};
         struct kit k;
         kit_init(&k);
-        kit_open(&k);
+        kit_ready(&k);
         add_quota(&k);
         for (int round = 0; round < 10; round++) {
             for (int i = 0; i < 60; i++) {
@@ -133,7 +133,7 @@ static void a_slice_keeps_to_its_size(void **state)
     struct walk_info info;
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     for (int i = 0; i < 100; i++) {
         kit_create(&k, "/n", "0123456789", 2);
     }
@@ -169,7 +169,7 @@ static void a_load_refuses_what_is_no_tree(void **state)
     struct data_node d = plain();
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     tree_load_begin(k.t);
     assert_int_equal(tree_load_end(k.t, 5), ERR_CORRUPT); // nothing came
     tree_load_begin(k.t);
@@ -190,7 +190,7 @@ static void a_load_notices_a_node_that_comes_twice(void **state)
     struct data_node d = plain();
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     for (int between = 0; between < 40; between += 13) {
         struct tree *t = loading_root(&k);
         enum err e = ERR_OK;
@@ -218,7 +218,7 @@ static void a_load_takes_any_order_with_parents_first(void **state)
     struct rng r = {5};
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     struct tree *t = loading_root(&k);
     assert_int_equal(tree_load_node(t, SLICE_LIT("/a/b"), &d), ERR_OK);
     assert_int_equal(tree_load_node(t, SLICE_LIT("/a/b/c"), &d), ERR_OK);
@@ -246,7 +246,7 @@ static void a_load_brings_back_what_follows_from_the_nodes(void **state)
     struct arena a = {0};
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     tree_load_begin(k.t);
     tree_load_session(k.t, 11, 4000);
     assert_int_equal(tree_load_node(k.t, SLICE_LIT(""), &d), ERR_OK);
@@ -295,7 +295,7 @@ static void a_snapshots_digest_is_awaited(void **state)
     struct kit k;
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     tree_load_digest(k.t, k.zxid, tree_digest(k.t)); // right at once
     assert_int_equal(tree_digest_mismatches(k.t), 0);
     tree_load_digest(k.t, k.zxid - 1, 1); // older than the tree: ignored
@@ -322,7 +322,7 @@ static void fuzzy_acl_ids_are_repaired_by_the_log(void **state)
     struct buf out = {0};
     (void)state;
     kit_init(&k);
-    kit_open(&k);
+    kit_ready(&k);
     tree_load_begin(k.t);
     tree_load_session(k.t, 1, 4000);
     assert_int_equal(tree_load_acl(k.t, 7, &v), ERR_OK);
