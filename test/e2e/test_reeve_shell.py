@@ -561,6 +561,28 @@ def test_an_ensemble(make_ensemble, members, tmp_path):
     assert shell.quit() == OK
 
 
+def test_a_server_without_a_quorum(make_ensemble):
+    e = make_ensemble("RRR", config={"readonlymode.enabled": "true",
+                                     "localSessionsEnabled": "true",
+                                     "localSessionsUpgradingEnabled": "true"})
+    e.start()
+    alone = e[1]
+    ok(alone, "create", "/a", "x")
+    for m in (e[2], e[3]):
+        m.kill()
+    refused = run(alone, "get", "/a", options=["--connect-timeout", "1500"])
+    assert refused.code == NO_CONNECTION, refused
+
+    def served():
+        answer = run(alone, "get", "/a", options=["-r", "--connect-timeout", "1500"])
+        return answer if answer.code == OK else None
+
+    assert harness.poll_until(served, 20, "the read-only server serves").out == "x\n"
+    answer = run(alone, "set", "/a", "y", options=["--read-only"])
+    assert (answer.code, answer.err) == (
+        NO, "reeve: set: Not a read-only call: /a (NOTREADONLY)\n")
+
+
 # ---- input and exit codes ------------------------------------------------------------------------
 
 
