@@ -251,7 +251,6 @@ struct hello {
 static void accept(struct engine *e, const struct hello *r)
 {
     struct link *l = &e->links[e->main];
-    restore_drop(&e->restore);
     if (watchers_count(e->watches) && !restore_build(&e->restore, e->watches, e->zxid)) {
         links_drop(e, REEVE_LOG_ERROR, "there is no memory to set the watches again");
         return;

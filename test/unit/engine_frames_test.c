@@ -287,6 +287,31 @@ static void a_large_frame_that_nobody_asked_for_is_not_read(void **state)
     }
 }
 
+static void a_frame_behind_a_large_one_is_not_a_part_of_it(void **state)
+{
+    (void)state;
+    enum { LARGE = 100000, SMALL = 20 };
+    struct erig *r = erig_connected(plain);
+    erig_get(r, "/large");
+    erig_set(r, "/small");
+    uint8_t *frames = calloc(1, LARGE + SMALL);
+    assert_non_null(frames);
+    be32_put(frames, LARGE - 4);
+    be32_put(frames + 4, 1);
+    be32_put(frames + 20, LARGE - 20 - 72);
+    be32_put(frames + LARGE, SMALL - 4);
+    be32_put(frames + LARGE + 4, 2);
+    be32_put(frames + LARGE + 16, (uint32_t)-101);
+    erig_send(r, 0, frames, 1000);
+    size_t room;
+    (void)engine_recv_space(r->e, 0, &room);
+    assert_int_equal(room, LARGE - 1000);
+    erig_send(r, 0, frames + 1000, LARGE + SMALL - 1000);
+    erig_expect(r, "done get /large 0\ndone set /small -101\n");
+    free(frames);
+    erig_free(r);
+}
+
 static void the_buffer_is_small_again(void **state)
 {
     (void)state;
@@ -470,6 +495,7 @@ int main(void)
         cmocka_unit_test(an_answer_without_memory_fails_its_request_only),
         cmocka_unit_test(an_event_without_memory_comes_again),
         cmocka_unit_test(a_large_frame_that_nobody_asked_for_is_not_read),
+        cmocka_unit_test(a_frame_behind_a_large_one_is_not_a_part_of_it),
         cmocka_unit_test(the_buffer_is_small_again),
         cmocka_unit_test(a_full_buffer_gives_no_room),
         cmocka_unit_test(large_requests_go_in_order),

@@ -66,6 +66,30 @@ static void dials_without_end_are_given_up(void **state)
     erig_free(r);
 }
 
+static void a_dial_that_was_cut_is_tried_again_in_its_round(void **state)
+{
+    (void)state;
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b"});
+    assert_true(engine_deadline(r->e).ns == r->now.ns);
+    erig_wait(r, 250);
+    erig_dialed(r, 1);
+    erig_expect(r, "dial 0 a:2181\ndial 1 b:2181\ncut 0\n");
+    erig_gone(r, 1, "");
+    erig_expect(r, "dial 0 a:2181\n");
+    erig_free(r);
+}
+
+static void no_answer_to_a_dial_is_a_cause(void **state)
+{
+    (void)state;
+    struct erig *r = erig_new((struct reeve_options){.servers = "a,b", .session_timeout_ms = 1000});
+    erig_get(r, "/x");
+    erig_wait(r, 1000);
+    assert_true(erig_saw(r, "done get /x -4 (no server: a:2181: no connection in time; b:2181: no "
+                            "connection in time)\n"));
+    erig_free(r);
+}
+
 static void failed_rounds_are_no_hot_loop(void **state)
 {
     (void)state;
@@ -555,6 +579,8 @@ int main(void)
         cmocka_unit_test(a_silent_dial_gets_company),
         cmocka_unit_test(a_refused_dial_is_followed_at_once),
         cmocka_unit_test(dials_without_end_are_given_up),
+        cmocka_unit_test(a_dial_that_was_cut_is_tried_again_in_its_round),
+        cmocka_unit_test(no_answer_to_a_dial_is_a_cause),
         cmocka_unit_test(failed_rounds_are_no_hot_loop),
         cmocka_unit_test(a_server_that_holds_the_handshake_is_left),
         cmocka_unit_test(waiting_requests_fail_with_what_every_server_said),
