@@ -338,7 +338,12 @@ bool cli_turn(struct cli *c, int fd, int timeout_ms)
     if (poll(fds, 2, timeout_ms) < 0) {
         fds[0].revents = fds[1].revents = 0;
     }
-    if (signals_take_interrupt()) {
+    int end = signals_take_end();
+    if (end != 0) {
+        c->quit = true;
+        c->quit_code = 128 + end;
+    }
+    if (signals_take_interrupt() || end != 0) {
         c->interrupted = true;
     }
     if (fds[0].revents) {

@@ -160,6 +160,12 @@ static int get_char(EditLine *el, wchar_t *wc)
         if (signals_take_resize()) {
             el_resize(el);
         }
+        if (signals_take_stop()) {
+            el_set(el, EL_PREP_TERM, 0);
+            signals_stop();
+            el_set(el, EL_PREP_TERM, 1);
+            el_set(el, EL_REFRESH);
+        }
         if (readable) {
             return read_char(wc);
         }
@@ -204,9 +210,8 @@ static unsigned char on_tab(EditLine *el, int ch)
     unsigned char code = CC_NORM;
     if (o.insert[0]) {
         // libedit counts characters, not bytes.
-        wchar_t wide[4096];
         const char *p = before + len - o.cut;
-        size_t chars = mbsrtowcs(wide, &p, sizeof(wide) / sizeof(wide[0]), NULL);
+        size_t chars = mbstowcs(NULL, p, 0);
         if (chars != (size_t)-1) {
             el_deletestr(el, (int)chars);
             el_insertstr(el, o.insert);
@@ -285,7 +290,9 @@ static char *read_line(struct line *l)
     int n = 0;
     l->c->interrupted = false;
     l->editing = true;
+    signals_hold_stop(true);
     const char *s = el_gets(l->el, &n);
+    signals_hold_stop(false);
     l->editing = false;
     l->hidden = false;
     if (s == NULL || n <= 0) {
@@ -298,6 +305,10 @@ static char *read_line(struct line *l)
 
 static void on_interrupt(struct line *l)
 {
+    if (l->c->quit) {
+        fputc('\n', stdout); // asked to end by a signal
+        return;
+    }
     l->interrupts++;
     if (l->interrupts > 1) {
         l->c->quit = true;

@@ -150,6 +150,7 @@ static int run(struct settings *s, int words_n, char **words)
     }
     if (code == CLI_OK && words_n > 0) {
         code = cli_run(&c, words_n, words);
+        code = c.quit_code ? c.quit_code : code;
     } else if (code == CLI_OK) {
         code = s->cli.interactive ? interactive(&c) : cli_run_file(&c, STDIN_FILENO);
     }

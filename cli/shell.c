@@ -223,7 +223,7 @@ int cli_run_file(struct cli *c, int fd)
     }
     string_fini(&in.buf);
     if (c->interrupted) {
-        return CLI_INTERRUPTED;
+        return c->quit_code ? c->quit_code : CLI_INTERRUPTED;
     }
     return first != CLI_OK ? first : c->quit_code;
 }

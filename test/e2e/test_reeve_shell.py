@@ -797,6 +797,17 @@ def test_ctrl_c_ends_a_one_shot_command(service, top):
     assert (proc.returncode, out, err) == (INTERRUPTED, b"", b"")
 
 
+def test_sigterm_ends_the_session(service, top, conn):
+    shell = Piped(service.hosts)
+    shell.send(f"create -e {top}/e")
+    shell.expect("Created")
+    shell.proc.send_signal(signal.SIGTERM)
+    assert shell.proc.wait(10) == 128 + signal.SIGTERM
+    shell.proc.stdin.close()
+    shell.proc.stdout.close()
+    assert conn.exists(f"{top}/e") is None
+
+
 def catches_sigint(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as f:
         caught = re.search(r"^SigCgt:\s+(\w+)", f.read(), re.M).group(1)
@@ -1011,6 +1022,30 @@ def test_ctrl_c_ends_the_command_not_the_shell(service, terminal):
     t.do("pwd", r"\n/\n.*> $")
     t.send("\x04")
     assert t.wait() == OK
+
+
+def test_ctrl_z_gives_the_terminal_back(service, terminal):
+    t = terminal()
+    t.send("pw")
+    t.expect("pw$")
+    # No shell with job control is above it here: the stop is waited for like one would.
+    os.kill(t.pid, signal.SIGTSTP)
+    assert os.WIFSTOPPED(os.waitpid(t.pid, os.WUNTRACED)[1])
+    assert termios.tcgetattr(t.fd)[3] & termios.ICANON
+    os.kill(t.pid, signal.SIGCONT)
+    t.wait_raw()
+    t.send("d\n")
+    t.expect(r"\n/\n.*> $")
+    t.send("quit\n")
+    assert t.wait() == OK
+
+
+def test_a_terminal_that_goes_away_ends_the_session(service, terminal, top, conn):
+    t = terminal()
+    t.do(f"create -e {top}/e", r"Created.*> $")
+    os.kill(t.pid, signal.SIGHUP)
+    assert t.wait() == 128 + signal.SIGHUP
+    assert conn.exists(f"{top}/e") is None
 
 
 def test_events_do_not_break_the_line_being_written(service, terminal, top, conn):
