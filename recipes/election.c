@@ -31,6 +31,7 @@ struct reeve_election {
     struct reeve_election_options options; // callbacks only
     struct turn turn;
     bool joined;
+    enum reeve_error why; // not joined: what a wait is told
     struct leaving *leaving;
     struct waiter *waiters;
     struct kit_timer again; // to begin after NO_MEMORY
@@ -97,6 +98,7 @@ static void on_again(struct kit_object *o, void *arg)
 static void fail(struct reeve_election *e, enum reeve_error why)
 {
     e->joined = false;
+    e->why = why;
     if (e->options.failed && !kit_is_closing(&e->o)) {
         e->options.failed(e->options.ctx, why);
     }
@@ -213,6 +215,7 @@ static enum reeve_error fill(struct reeve_election *e, const char *path,
     e->path = kit_str(e->o.zk, path);
     e->id = kit_str(e->o.zk, o->id ? o->id : "");
     e->layout = o->layout;
+    e->why = REEVE_NO_NODE;
     e->options = *o;
     turn_init(&e->turn, &e->o, e->path, &rules[o->layout], &hooks, e);
     if (!e->path || !e->id) {
@@ -293,6 +296,7 @@ static void on_leave(struct kit_object *o, void *arg)
     struct reeve_election *e = (struct reeve_election *)o;
     struct leaving *l = arg;
     bool was = e->joined;
+    e->why = REEVE_NO_NODE;
     turn_poke(&e->turn);
     e->joined = false;
     atomic_store(&e->token, 0);
@@ -343,7 +347,7 @@ static void on_wait(struct kit_object *o, void *arg)
 {
     struct reeve_election *e = (struct reeve_election *)o;
     struct waiter *w = arg;
-    enum reeve_error error = o->closed ? kit_why_closed(o) : e->joined ? REEVE_OK : REEVE_NO_NODE;
+    enum reeve_error error = o->closed ? kit_why_closed(o) : e->joined ? REEVE_OK : e->why;
     bool leads = e->turn.state == TURN_HELD;
     if (!error && !leads && w->timeout_ms >= 0) {
         error = kit_start(o, &w->timeout, w->timeout_ms, on_timeout, w);
