@@ -486,6 +486,36 @@ static void post_again(void *ctx)
     if (++t->n < 1000) {
         assert_int_equal(reeve_post(t->zk, post_again, t), REEVE_OK);
     }
+    (void)reeve_cancel(t->zk, on_task, t); // looks for it among all that was put in
+}
+
+struct late {
+    struct states states;
+    char seen[64]; // what had been told when the timer came
+};
+
+static void on_late(void *ctx)
+{
+    struct late *l = ctx;
+    memcpy(l->seen, l->states.text, sizeof(l->seen));
+}
+
+// A process that was stopped: that the session is over is the first thing it hears.
+static void a_late_timer_comes_behind_the_loss(void **state)
+{
+    struct crig *w = *state;
+    struct reeve *zk = crig_client(w, NULL);
+    struct late l = {.states.zk = zk};
+    assert_int_equal(reeve_listen(zk, on_state, &l.states), REEVE_OK);
+    assert_int_equal(reeve_wait_connected(zk, -1), REEVE_OK);
+    assert_int_equal(reeve_after(zk, 5000, on_late, &l), REEVE_OK);
+    crig_run(w);
+    crig_stop(w, zk, true);
+    crig_advance(w, 15000);
+    crig_stop(w, zk, false);
+    crig_run(w);
+    assert_true(strncmp(l.seen, "cCL", 3) == 0);
+    end(state);
 }
 
 static void a_task_that_posts_itself_stops_nobody(void **state)
@@ -520,6 +550,28 @@ static void a_watch_is_taken_back(void **state)
     assert_int_equal(a.n, 0);
     assert_int_equal(b.n, 1);
     assert_int_equal(c.n, 0);
+    end(state);
+}
+
+static void set_and_take_back(void *ctx)
+{
+    struct watched *a = ctx;
+    struct reeve_watch fn = {on_event, a};
+    assert_int_equal(reeve_exists_async(a->zk, "/w", &fn, NULL, NULL), REEVE_OK);
+    reeve_unwatch(a->zk, "/w", on_event, a);
+}
+
+// In one callback: the request is behind nothing yet but the inbox.
+static void a_watch_is_taken_back_before_it_was_asked_for(void **state)
+{
+    struct crig *w = *state;
+    struct reeve *zk = crig_client(w, NULL);
+    struct watched a = {.zk = zk};
+    assert_int_equal(reeve_post(zk, set_and_take_back, &a), REEVE_OK);
+    crig_run(w);
+    assert_int_equal(reeve_create(zk, "/w", NULL, 0, 0, NULL), REEVE_OK);
+    crig_close(w, &zk);
+    assert_int_equal(a.n, 0);
     end(state);
 }
 
@@ -811,8 +863,10 @@ int main(void)
         TEST(listeners_come_and_go),
         TEST(tasks_come_in_order_and_in_time),
         TEST(timers_can_be_taken_back),
+        TEST(a_late_timer_comes_behind_the_loss),
         TEST(a_task_that_posts_itself_stops_nobody),
         TEST(a_watch_is_taken_back),
+        TEST(a_watch_is_taken_back_before_it_was_asked_for),
         TEST(a_watch_takes_itself_back),
         TEST(close_ends_the_session_and_abandon_does_not),
         TEST(an_abandoned_session_is_taken_up),

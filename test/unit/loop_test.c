@@ -285,6 +285,38 @@ static void with_an_event_loop(void **state)
     reeve_close(&zk);
 }
 
+struct other {
+    struct reeve *zk;
+    int done;
+};
+
+static void *ask_once(void *ctx)
+{
+    struct other *o = ctx;
+    (void)poll(NULL, 0, 50); // the event loop is asleep by then, or will not sleep
+    return (void *)(intptr_t)reeve_get_async(o->zk, "/a", NULL, count_done, &o->done);
+}
+
+static void an_event_loop_is_woken(void **state)
+{
+    struct server *s = *state;
+    struct other o = {.zk = client_of("127.0.0.1", s->port, false)};
+    struct pollfd p = {reeve_fd(o.zk), POLLIN, 0};
+    expect_ok(o.zk);
+    pthread_t thread;
+    must(pthread_create(&thread, NULL, ask_once, &o) == 0);
+    int64_t begin = now_ms();
+    while (!o.done && now_ms() - begin < 3000) {
+        (void)poll(&p, 1, reeve_timeout_ms(o.zk));
+        reeve_process(o.zk);
+    }
+    assert_true(now_ms() - begin < 1500); // sooner than it would have to say anything
+    void *error;
+    pthread_join(thread, &error);
+    assert_null(error);
+    reeve_close(&o.zk);
+}
+
 struct caller {
     struct reeve *zk;
     pthread_t thread;
@@ -710,6 +742,7 @@ int main(void)
         TEST(with_a_thread),
         TEST(without_a_thread),
         TEST(with_an_event_loop),
+        TEST(an_event_loop_is_woken),
         TEST(many_threads_share_a_thread),
         TEST(many_threads_drive_in_turn),
         TEST(a_thread_takes_over_from_waiting_calls),
