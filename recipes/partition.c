@@ -681,7 +681,6 @@ static void on_answer(struct kit_object *o, void *arg)
         return; // of one that a lost session has answered
     }
     m->revoking = false;
-    m->due = true; // what was revoked may be this member's again
     struct claim *c = m->claims;
     while (c) {
         struct claim *next = c->next;

@@ -333,6 +333,22 @@ static void expect_text(struct world *v, const char *path, const char *want)
     free(got);
 }
 
+static void expect_settled(struct world *v)
+{
+    int total = 0;
+    int members = 0;
+    for (int i = 0; i < MEMBERS; i++) {
+        total += owned(&v->ones[i]);
+        members += v->ones[i].m != NULL;
+    }
+    for (int i = 0; i < MEMBERS; i++) {
+        if (v->ones[i].m) {
+            assert_in_range(owned(&v->ones[i]), PARTITIONS / members, PARTITIONS / members + 1);
+        }
+    }
+    assert_int_equal(total, members ? PARTITIONS : 0);
+}
+
 static void shares_and_moves(void **state)
 {
     (void)state;
@@ -414,6 +430,37 @@ static void waits_for_the_answer(void **state)
     answer(&o[0]);
     crig_advance(v->w, 100);
     assert_int_equal(owned(&o[0]), 7);
+    world_free(v);
+}
+
+// The answer to a revocation that a lost session has settled is none to the next one.
+static void ignores_late_answers(void **state)
+{
+    (void)state;
+    struct world *v = world_new(2);
+    struct one *o = v->ones;
+    o[0].slow = true;
+    join_as(&o[0], "a");
+    crig_advance(v->w, 100);
+    join_as(&o[1], "b");
+    crig_advance(v->w, 100);
+    uint64_t late = o[0].answer;
+    assert_true(late != 0);
+    crig_expire(v->w, o[0].zk);
+    crig_advance(v->w, 20000);
+    assert_int_equal(o[0].lost, 7);
+    leave(&o[1]);
+    crig_advance(v->w, 100);
+    assert_int_equal(owned(&o[0]), 7);
+    join_as(&o[1], "b");
+    crig_advance(v->w, 100);
+    assert_true(o[0].answer != 0 && o[0].answer != late);
+    assert_int_equal(reeve_partition_released(o[0].m, late), REEVE_OK);
+    crig_advance(v->w, 100);
+    expect_text(v, "/consumers/g/owners/t/6", "a-0");
+    answer(&o[0]);
+    crig_advance(v->w, 100);
+    expect_settled(v);
     world_free(v);
 }
 
@@ -518,22 +565,6 @@ static void refuses_bad_arguments(void **state)
     world_free(v);
 }
 
-static void expect_settled(struct world *v)
-{
-    int total = 0;
-    int members = 0;
-    for (int i = 0; i < MEMBERS; i++) {
-        total += owned(&v->ones[i]);
-        members += v->ones[i].m != NULL;
-    }
-    for (int i = 0; i < MEMBERS; i++) {
-        if (v->ones[i].m) {
-            assert_in_range(owned(&v->ones[i]), PARTITIONS / members, PARTITIONS / members + 1);
-        }
-    }
-    assert_int_equal(total, members ? PARTITIONS : 0);
-}
-
 static void goes_through_cuts(void **state)
 {
     (void)state;
@@ -546,11 +577,37 @@ static void goes_through_cuts(void **state)
             join_as(&o[1], "b");
             crig_advance(v->w, 30000);
             expect_settled(v);
-            crig_cut_after(v->w, o[1].zk, (enum crig_way)way, cut);
+            // Of the one that goes, too: what it deletes twice must not be the other's by then.
+            crig_cut_after(v->w, o[cut % 2].zk, (enum crig_way)way, cut / 2);
             leave(&o[0]);
             crig_advance(v->w, 30000);
             expect_settled(v);
             assert_int_equal(o[0].failed + o[1].failed, 0);
+            assert_int_equal(o[0].lost + o[1].lost, 0);
+            world_free(v);
+        }
+    }
+}
+
+// The answer to a deletion is lost, and the next owner is there before its sender is back: what is
+// sent again must not hit the new owner's node.
+static void deletes_nothing_of_the_next_owner(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        for (size_t cut = 0; cut < 25; cut++) {
+            struct world *v = world_new(2);
+            struct one *o = v->ones;
+            join_as(&o[0], "a");
+            crig_advance(v->w, 100);
+            crig_cut_after(v->w, o[0].zk, (enum crig_way)way, cut);
+            crig_refuse(v->w, o[0].zk, true);
+            join_as(&o[1], "b");
+            crig_advance(v->w, 2000);
+            crig_refuse(v->w, o[0].zk, false);
+            crig_advance(v->w, 30000);
+            expect_settled(v);
+            assert_int_equal(o[0].lost + o[1].lost, 0);
             world_free(v);
         }
     }
@@ -697,11 +754,13 @@ int main(void)
         cmocka_unit_test(reads_topics),
         cmocka_unit_test(shares_and_moves),
         cmocka_unit_test(waits_for_the_answer),
+        cmocka_unit_test(ignores_late_answers),
         cmocka_unit_test(loses_everything_with_its_session),
         cmocka_unit_test(notices_a_stolen_node),
         cmocka_unit_test(follows_the_brokers_topics),
         cmocka_unit_test(refuses_bad_arguments),
         cmocka_unit_test(goes_through_cuts),
+        cmocka_unit_test(deletes_nothing_of_the_next_owner),
         cmocka_unit_test(ends_at_any_point),
         cmocka_unit_test(goes_through_lack_of_memory),
         cmocka_unit_test(never_two_owners),

@@ -310,6 +310,16 @@ static void keeps_what_it_knew(void **state)
     assert_false(seen.stale);
     assert_int_equal(seen.n, 2);
     assert_int_equal(reeve_provider_wait(p, 0), REEVE_OK);
+    // What changed meanwhile was read, and what changes now is seen.
+    struct reeve_instances all;
+    assert_int_equal(reeve_provider_all(p, &all), REEVE_OK);
+    assert_int_equal(all.list[0]->port, 5);
+    reeve_instances_fini(&all);
+    put(d, "x", 6);
+    crig_advance(w, 10);
+    assert_int_equal(reeve_provider_all(p, &all), REEVE_OK);
+    assert_int_equal(all.list[0]->port, 6);
+    reeve_instances_fini(&all);
     reeve_discovery_free(&d);
     reeve_provider_free(&p);
     crig_free(&w);
@@ -359,6 +369,44 @@ static void goes_through_cuts(void **state)
             assert_int_equal(all.n, 2);
             assert_int_equal(all.list[0]->port, 3);
             assert_int_equal(all.list[1]->port, 4);
+            reeve_instances_fini(&all);
+            reeve_provider_free(&p);
+            reeve_discovery_free(&d);
+            crig_free(&w);
+        }
+    }
+}
+
+// Changes that come while the one before is being read, at every message in between.
+static void sees_the_last_of_many_changes(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 8; first++) {
+        for (int second = 0; second < 8; second++) {
+            struct crig *w = crig_new();
+            struct reeve *zk = crig_client(w, NULL);
+            struct reeve *other = crig_client(w, NULL);
+            struct reeve_provider *p;
+            struct reeve_discovery *d;
+            assert_int_equal(reeve_discovery_new(&d, other, "/b", NULL), REEVE_OK);
+            put(d, "x", 1);
+            assert_int_equal(reeve_provider_new(&p, zk, "/b", "s", NULL), REEVE_OK);
+            assert_int_equal(reeve_provider_wait(p, -1), REEVE_OK);
+            for (int k = 2; k < 8; k++) {
+                char text[40];
+                int n = snprintf(text, sizeof(text), "{\"name\":\"s\",\"port\":%d}", k);
+                assert_int_equal(reeve_set_async(other, "/b/s/x", text, (size_t)n,
+                                                 REEVE_ANY_VERSION, NULL, NULL),
+                                 REEVE_OK);
+                for (int s = 0; s < (k % 2 ? first : second); s++) {
+                    (void)crig_step(w);
+                }
+            }
+            crig_advance(w, 100);
+            struct reeve_instances all;
+            assert_int_equal(reeve_provider_all(p, &all), REEVE_OK);
+            assert_int_equal(all.n, 1);
+            assert_int_equal(all.list[0]->port, 7);
             reeve_instances_fini(&all);
             reeve_provider_free(&p);
             reeve_discovery_free(&d);
@@ -445,6 +493,7 @@ int main(void)
         cmocka_unit_test(keeps_what_it_knew),
         cmocka_unit_test(says_that_it_waits_in_vain),
         cmocka_unit_test(goes_through_cuts),
+        cmocka_unit_test(sees_the_last_of_many_changes),
         cmocka_unit_test(goes_through_lack_of_memory),
         cmocka_unit_test(ends_at_any_point),
     };
