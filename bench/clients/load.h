@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What both load programs of bench/clients.py share: arguments, clocks, the line of JSON at the end.
+// What both load programs of bench/clients.py share: arguments, clocks, the line of JSON at the
+// end.
 //   PROGRAM HOST:PORT get|set|children COUNT DEPTH
-// One client keeps DEPTH requests for /bench/load (1 KB) outstanding until COUNT have been answered.
-// CPU is that of the whole process after a tenth of the requests, which warm up.
+// One client keeps DEPTH requests for /bench/load (1 KB) outstanding until COUNT have been
+// answered. CPU is that of the whole process after a tenth of the requests, which warm up.
 #pragma once
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The load of clients/load.h through libreeve, with its loop in a thread, as Apache's client has it.
+// The load of clients/load.h through libreeve, with its loop in a thread, as Apache's client has
+// it.
 #include "load.h"
 
 #include <reeve/reeve.h>

@@ -6,7 +6,7 @@
 
 #include "client/alloc.h"
 
-// reeve_result_copy() (client.c) is this with the client's allocator. NO_MEMORY: `to` says so, and has
-// nothing to be freed.
+// reeve_result_copy() (waits.c) is this with the client's allocator. NO_MEMORY: `to` says so, and
+// has nothing to be freed.
 enum reeve_error result_copy(const struct reeve_allocator *a, struct reeve_result *to,
                              const struct reeve_result *r);
