@@ -65,6 +65,7 @@ int cmd_snapshot(struct cli *c, const struct args *a)
                              .data = args_has(a, "d"),
                              .summary = args_has(a, "summary"),
                              .compare = args_has(a, "compare"),
+                             .replay = args_has(a, "replay"),
                              .depth = DEPTH_DEFAULT,
                              .sh = shell_of(c, a)};
     const char *depth = args_value(a, "depth"), *nodes = args_value(a, "nodes");

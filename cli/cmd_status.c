@@ -37,13 +37,17 @@ static void fill_row(char (*cell)[CELL_MAX], const struct ensemble_server *s)
         snprintf(cell[1], CELL_MAX, "%s", s->at.host);
     }
     if (!s->answered || !f->serving) {
-        snprintf(cell[2], CELL_MAX, "%s: %s", s->answered ? "not serving" : "down",
+        bool refused = words4_refused(f->said);
+        snprintf(cell[2], CELL_MAX, "%s: %s",
+                 refused       ? "unknown"
+                 : s->answered ? "not serving"
+                               : "down",
                  ensemble_trouble(s));
         return;
     }
     snprintf(cell[2], CELL_MAX, "%s", f->mode);
     snprintf(cell[3], CELL_MAX, "%s", f->version[0] ? f->version : "-");
-    snprintf(cell[4], CELL_MAX, "0x%" PRIx64, (uint64_t)f->zxid);
+    snprintf(cell[4], CELL_MAX, f->zxid < 0 ? "-" : "0x%" PRIx64, (uint64_t)f->zxid);
     put_number(cell[5], f->zxid < 0 ? -1 : (int64_t)((uint64_t)f->zxid >> 32));
     if (f->latency_avg >= 0) {
         snprintf(cell[6], CELL_MAX, "%.4g/%.4g", f->latency_avg, f->latency_max);

@@ -154,8 +154,9 @@ static void take_mntr(struct facts *f, const char *name, const char *value)
     char *end;
     double v = strtod(value, &end);
     if (end == value) {
-        if (strcmp(name, "version") == 0) {
-            take_version(f, value);
+        if (strcmp(name, "server_state") == 0) {
+            copy(f->mode, sizeof(f->mode), value, strlen(value));
+            f->serving = true;
         }
         return;
     }

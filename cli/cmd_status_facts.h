@@ -11,7 +11,7 @@
 enum { FACTS_ERRORS_MAX = 8, FACTS_MEMBERS_MAX = 64 };
 
 struct facts {
-    bool serving;      // srvr gave a mode
+    bool serving;      // srvr or mntr gave a mode
     char mode[24];     // leader follower observer standalone read-only
     char version[64];  // "3.9.5"
     char said[160];    // if it does not serve: what it said instead

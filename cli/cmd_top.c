@@ -127,7 +127,7 @@ static void put_server(struct top *t, size_t i, struct string *s)
     put_count(s, f->outstanding);
     put_count(s, f->nodes);
     put_count(s, f->watches);
-    string_addf(s, "  0x%" PRIx64 "\n", (uint64_t)f->zxid);
+    string_addf(s, f->zxid < 0 ? "  -\n" : "  0x%" PRIx64 "\n", (uint64_t)f->zxid);
 }
 
 static void put_conn(struct top *t, const struct top_conn *c, struct string *s)

@@ -35,6 +35,7 @@ struct snap_request {
     char *const *words;
     int words_n;
     bool data, summary, compare;
+    bool replay; // and the logs beside it, as a start does
     uint32_t depth;
     uint64_t nodes_min, bytes_min; // of --compare
     struct offline_shell sh;

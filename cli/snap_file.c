@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "disk/plain.h"
+#include "disk/replay.h"
 #include "disk/snapload.h"
 #include "tree/load.h"
 
@@ -179,13 +180,6 @@ static enum err read_and_judge(struct snap_file *f, struct offline *o,
     return e;
 }
 
-enum err snap_file_check(struct snap_file *f, struct offline *o, const struct offline_file *file)
-{
-    *f = (struct snap_file){0};
-    enum err e = read_and_judge(f, o, file);
-    return e == ERR_CORRUPT ? ERR_OK : e;
-}
-
 enum err snap_file_load(struct snap_file *f, struct offline *o, const struct offline_file *file)
 {
     *f = (struct snap_file){.tree = new_tree()};
@@ -201,6 +195,27 @@ enum err snap_file_load(struct snap_file *f, struct offline *o, const struct off
     if (e) {
         snap_file_fini(f);
     }
+    return e;
+}
+
+enum err snap_file_replay(struct snap_file *f, struct offline *o, const char *dir)
+{
+    struct disk_files files;
+    struct replay r;
+    struct replay_how how = {.until = INT64_MAX, .look_only = true};
+    o->said[0] = '\0';
+    enum err e = disk_files_list(o->env, dir, &files);
+    if (!e) {
+        e = replay_logs(o->env, dir, &files, f->tree, &how, &r);
+        if (e) {
+            tree_replay_end(f->tree);
+        }
+        f->zxid = tree_zxid(f->tree);
+        f->nodes = tree_node_count(f->tree) - 1 - f->hide_config;
+        f->sessions = session_count(tree_sessions_const(f->tree));
+        f->info = (struct snapfile_info){0};
+    }
+    disk_files_fini(&files);
     return e;
 }
 

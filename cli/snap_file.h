@@ -30,9 +30,9 @@ struct snap_file {
 // is no snapshot at all.
 must_check enum err snap_file_load(struct snap_file *f, struct offline *o,
                                    const struct offline_file *file);
-// Only whether it is whole.
-must_check enum err snap_file_check(struct snap_file *f, struct offline *o,
-                                    const struct offline_file *file);
+// Applies the transactions behind it from the logs of its directory, as a start does. ERR_CORRUPT:
+// a log is damaged, o->said has the server's words; all in front of the damage is applied.
+must_check enum err snap_file_replay(struct snap_file *f, struct offline *o, const char *dir);
 void snap_file_fini(struct snap_file *f); // fine on a zeroed struct
 
 // ---- walking ------------------------------------------------------------------------------------

@@ -111,6 +111,21 @@ static bool load_newest(struct run *r, const struct offline_files *files, struct
     return !r->stop && load(r, f, &files->v[*used]) && take_damaged(r, f, files->v[*used].path);
 }
 
+static bool replay(struct run *r, struct snap_file *f, const char *dir)
+{
+    enum err e = snap_file_replay(f, &r->o, dir);
+    if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED) {
+        say(r, "%s", r->o.said);
+        say(r, "shown is what stands in front of that, up to zxid 0x%" PRIx64, (uint64_t)f->zxid);
+        r->damaged = true;
+        return true;
+    }
+    if (e) {
+        fail(r, dir, e);
+    }
+    return !e;
+}
+
 // Loads what a word stands for. False: said why. *path is to be freed.
 static bool load_word(struct run *r, const char *word, struct snap_file *f, char **path)
 {
@@ -126,7 +141,8 @@ static bool load_word(struct run *r, const char *word, struct snap_file *f, char
         fail(r, word, e);
     } else {
         offline_files_settle(&files);
-        loaded = load_newest(r, &files, f, &used);
+        loaded =
+            load_newest(r, &files, f, &used) && (!r->q->replay || replay(r, f, files.v[used].dir));
         *path = mem_strdup(files.v[used].path);
     }
     offline_files_fini(&files);

@@ -242,6 +242,31 @@ def test_status_where_members_do_not_tell_client_ports(make_ensemble):
     assert "where its clients connect is not known; name it with -s" in one.out
 
 
+def test_status_where_srvr_is_not_allowed(make_server):
+    srv = make_server()
+    srv.stop()
+    srv.config["4lw.commands.whitelist"] = "mntr"
+    srv.start(wait=False)
+    harness.poll_until(lambda: "zk_version" in words_of(srv.port, "mntr"), WAIT_S, "a start")
+    answer = reeve(srv.hosts, "status")
+    assert answer.code == OK
+    assert re.search(rf"^- +{srv.hosts} +standalone +3.9.5 +- +- ", answer.out, re.M)
+    srv.stop()
+    srv.config["4lw.commands.whitelist"] = "ruok"
+    srv.start(wait=False)
+    harness.poll_until(lambda: words_of(srv.port, "ruok") == "imok", WAIT_S, "a start")
+    answer = reeve(srv.hosts, "status")
+    assert answer.code == NO
+    assert "unknown: srvr is not executed because it is not in the whitelist" in answer.out
+
+
+def words_of(port, word):
+    try:
+        return harness.four_letter(port, word)
+    except OSError:
+        return ""
+
+
 # ---- four ---------------------------------------------------------------------------------------
 
 def test_four(group):

@@ -169,6 +169,32 @@ def test_log_of_a_killed_server(killed):
     assert r'/a/b "\xff\x00binary"' in data
 
 
+def test_the_state_that_a_start_would_find(killed):
+    verdict = reeve("--json", "log", "--check", killed.data_dir).objects()[-1]["verdict"]
+    shown = reeve("--json", "snapshot", "--replay", killed.data_dir)
+    assert shown.code == OK or verdict == "torn", shown.err
+    killed.start()
+    want = tree_of(killed.port)
+    assert int(json.loads(shown.out)["zxid"], 16) <= int(killed.srvr()["Zxid"], 16)
+    assert read_tree(shown) == want
+    assert want["/a/b"] == killed.kept["/a/b"]
+
+
+def test_replay_stops_at_damage(make_server):
+    srv = make_server({"preAllocSize": 64})
+    fill(srv.port)
+    srv.kill()
+    log = srv.log_files()[-1]
+    records = reeve("--json", "log", log).objects()
+    victim = [r for r in records if r["op"] == "setData" and r["path"] == "/a"][9]
+    spoil(log, victim["offset"] + 12 + 30)
+    shown = reeve("--json", "snapshot", "--replay", srv.data_dir)
+    assert shown.code == NO
+    assert f"{os.path.basename(log)} is damaged at offset {victim['offset']}" in shown.err
+    assert f"up to zxid {hex(int(victim['zxid'], 16) - 1)}" in shown.err
+    assert read_tree(shown)["/a"][0] == b"8"
+
+
 def test_apaches_tool_reads_the_same(killed):
     path = killed.log_files()[0]
     theirs = re.findall(r"session (0x\w+) cxid (0x\w+) zxid (0x\w+)",
