@@ -2,9 +2,6 @@
 
 #include "recipes/ledger.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void run(struct ledger *l);
@@ -63,16 +60,21 @@ static void on_again(struct kit_object *o, void *arg)
     run(l);
 }
 
-static void known(struct ledger *l, int64_t executed)
+static bool is_executed(const struct ledger_write *w, int32_t version)
 {
+    return (int32_t)((uint32_t)version - (uint32_t)w->version) >= 0;
+}
+
+static void known(struct ledger *l, int32_t version)
+{
+    l->executed = version;
     for (struct ledger_write *w = first_in(l, LEDGER_UNSURE); w; w = first_in(l, LEDGER_UNSURE)) {
-        if (w->number <= executed) {
+        if (is_executed(w, version)) {
             finish(w, REEVE_OK, NULL);
         } else {
             w->state = LEDGER_WAITING;
         }
     }
-    l->lost = false;
 }
 
 static void unknown(struct ledger *l, enum reeve_error e)
@@ -80,18 +82,16 @@ static void unknown(struct ledger *l, enum reeve_error e)
     l->asking = false;
     if (kit_is_over(e) || e == REEVE_NO_NODE || l->closing) {
         finish_all(l, LEDGER_UNSURE, e);
-        l->lost = false;
         run(l);
         return;
     }
     e = kit_start(l->o, &l->again, KIT_AGAIN_MS, on_again, l);
     if (e) {
         finish_all(l, LEDGER_UNSURE, e);
-        l->lost = false;
     }
 }
 
-static void on_number(struct kit_object *o, void *arg, const struct reeve_result *r)
+static void on_version(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
     struct ledger *l = arg;
@@ -100,7 +100,7 @@ static void on_number(struct kit_object *o, void *arg, const struct reeve_result
         return;
     }
     l->asking = false;
-    known(l, strtoll(r->data ? r->data : "", NULL, 10));
+    known(l, r->stat.version);
     run(l);
 }
 
@@ -112,8 +112,8 @@ static void on_sync(struct kit_object *o, void *arg, const struct reeve_result *
         e = REEVE_SESSION_EXPIRED;
     }
     if (!e) {
-        struct reeve_request q = {.op = REEVE_OP_GET, .path = l->seat.path};
-        e = kit_submit(o, &q, on_number, l);
+        struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = l->seat.path};
+        e = kit_submit(o, &q, on_version, l);
     }
     if (e) {
         unknown(l, e);
@@ -139,14 +139,17 @@ static void on_multi(struct kit_object *o, void *arg, const struct reeve_result 
     struct ledger_write *w = arg;
     struct ledger *l = w->ledger;
     l->sent--;
-    bool no_ledger = r->error == REEVE_NO_NODE && r->parts_n && r->parts[0].error == REEVE_NO_NODE;
+    l->broken |= r->error != REEVE_OK;
+    enum reeve_error of_ledger = r->parts_n ? r->parts[0].error : REEVE_OK;
     if (!r->error) {
+        l->executed = w->version;
         finish(w, REEVE_OK, r->parts + 1);
     } else if (kit_is_transient(r->error) || r->error == REEVE_NO_MEMORY) {
-        bool executed = r->maybe_done || r->error == REEVE_NO_MEMORY; // perhaps
-        w->state = executed ? LEDGER_UNSURE : LEDGER_WAITING;
-        l->lost = true;
-    } else if (no_ledger) {
+        bool perhaps = r->maybe_done || r->error == REEVE_NO_MEMORY;
+        w->state = perhaps ? LEDGER_UNSURE : LEDGER_WAITING;
+    } else if (of_ledger == REEVE_BAD_VERSION) {
+        w->state = LEDGER_WAITING; // one before it failed
+    } else if (of_ledger == REEVE_NO_NODE) {
         w->state = LEDGER_WAITING;
         kit_seat_lost(&l->seat);
     } else {
@@ -161,20 +164,14 @@ static enum reeve_error send_one(struct ledger *l, struct ledger_write *w)
     if (!parts) {
         return REEVE_NO_MEMORY;
     }
-    char number[24];
-    w->number = l->number + 1;
-    int len = snprintf(number, sizeof(number), "%" PRId64, w->number);
-    parts[0] = (struct reeve_request){.op = REEVE_OP_SET,
-                                      .path = l->seat.path,
-                                      .data = number,
-                                      .data_len = (size_t)len,
-                                      .version = REEVE_ANY_VERSION};
+    parts[0] =
+        (struct reeve_request){.op = REEVE_OP_SET, .path = l->seat.path, .version = l->version};
     memcpy(parts + 1, w->parts, w->parts_n * sizeof(*parts));
     struct reeve_request q = {.op = REEVE_OP_MULTI, .parts = parts, .parts_n = w->parts_n + 1};
     enum reeve_error e = kit_submit(l->o, &q, on_multi, w);
     kit_free(l->o->zk, parts);
     if (!e) {
-        l->number++;
+        w->version = ++l->version;
         l->sent++;
         w->state = LEDGER_SENT;
     }
@@ -185,6 +182,8 @@ static void on_seat(struct kit_object *o, void *arg, enum reeve_error e)
 {
     (void)o;
     struct ledger *l = arg;
+    l->version = 0;
+    l->executed = 0;
     if (e && e != REEVE_SESSION_EXPIRED && !l->closing) {
         finish_all(l, LEDGER_WAITING, e);
     }
@@ -208,14 +207,17 @@ static void take_seat(struct ledger *l)
 
 static void run(struct ledger *l)
 {
-    if (l->asking || l->again.on || (l->lost && l->sent)) {
+    if (l->asking || l->again.on || (l->broken && l->sent)) {
         return;
     }
     if (first_in(l, LEDGER_UNSURE)) {
         ask(l);
         return;
     }
-    l->lost = false;
+    if (l->broken) {
+        l->broken = false;
+        l->version = l->executed;
+    }
     if (l->closing) {
         finish_all(l, LEDGER_WAITING, REEVE_CANCELLED);
         if (!l->sent) {
@@ -223,8 +225,7 @@ static void run(struct ledger *l)
         }
         return;
     }
-    for (struct ledger_write *w = first_in(l, LEDGER_WAITING); w && !l->lost;
-         w = first_in(l, LEDGER_WAITING)) {
+    for (struct ledger_write *w = first_in(l, LEDGER_WAITING); w; w = first_in(l, LEDGER_WAITING)) {
         if (l->seat.state != KIT_SEAT_TAKEN) {
             take_seat(l);
             return;

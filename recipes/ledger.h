@@ -2,17 +2,19 @@
 //
 // Writes whose outcome is found out when the connection was lost before the answer.
 //
-// A ledger is an ephemeral node of ours, and each write is a multi: the write itself, and its
-// number into the ledger. All or nothing is executed, in the order sent; so after a loss the number
-// in the ledger tells which writes were executed: all up to it, and none behind it. Writes may
-// follow each other without waiting. Where the node of a foreign program's layout is written, the
-// program sees nothing of this.
+// A ledger is an ephemeral node of ours, and each write is a multi: a change of the ledger, from
+// the version the write before leaves it with, and the write itself. All or nothing is executed; so
+// writes may follow each other without waiting, none is executed behind one that was not, and after
+// a loss the ledger's version tells which were: all up to it, and none behind it. Where the node of
+// a foreign program's layout is written, the program sees nothing of this.
 //
 //     WAITING --sent--> SENT --answer--> done
-//        ^               \--lost, perhaps executed--> UNSURE --the ledger says so--> done
-//        \---------------------lost, surely not-----------/
+//        ^  ^            |  \--lost, perhaps executed--> UNSURE --the ledger says so--> done
+//        |  \--behind one that failed--/                   |
+//        \------------------- surely not executed ---------/
 //
-// Only a lost session leaves a write unknown: its done() comes with SESSION_EXPIRED then.
+// After a failure nothing is sent until all that was sent is answered. Only a lost session leaves a
+// write unknown: its done() comes with SESSION_EXPIRED then.
 #pragma once
 
 #include "recipes/kit.h"
@@ -29,7 +31,7 @@ struct ledger_write {
     size_t parts_n;
     ledger_done_fn *done;
     enum { LEDGER_WAITING, LEDGER_SENT, LEDGER_UNSURE } state;
-    int64_t number;
+    int32_t version; // of the ledger once it is executed
     struct ledger *ledger;
     struct ledger_write *next;
 };
@@ -37,11 +39,12 @@ struct ledger_write {
 struct ledger {
     struct kit_object *o;
     struct kit_seat seat;
-    const char *dir; // where the seat is made; borrowed
-    int64_t number;  // of the write sent last
+    const char *dir;  // where the seat is made; borrowed
+    int32_t version;  // of the ledger once all that was sent is executed
+    int32_t executed; // its version as far as is known
     struct ledger_write *first, **end;
     size_t sent; // without an answer
-    bool lost;   // some of those sent were lost: nothing is sent until all are known
+    bool broken; // one of those sent failed: nothing is sent until all are known
     bool asking; // the ledger is being read
     bool closing;
     struct kit_timer again;

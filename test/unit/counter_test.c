@@ -325,6 +325,39 @@ static void a_value_is_set_once_whatever_is_cut(void **state)
     }
 }
 
+// A set that fails, with one behind it that does not: what each of them is told is true, also when
+// both answers are lost.
+static void a_failed_set_is_not_taken_for_done(void **state)
+{
+    (void)state;
+    bool cut = true;
+    for (size_t at = 1; cut; at++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL);
+        struct reeve_value *v;
+        struct heard first = {0}, bad = {0}, good = {0};
+        assert_int_equal(reeve_value_new(&v, zk, "/v", NULL), REEVE_OK);
+        crig_advance(w, 100);
+        crig_cut_after(w, zk, CRIG_TO_CLIENT, at);
+        assert_int_equal(reeve_value_set_async(v, "x", 1, 0, on_set, &first), REEVE_OK);
+        assert_int_equal(reeve_value_set_async(v, "bad", 3, 7, on_set, &bad), REEVE_OK);
+        assert_int_equal(reeve_value_set_async(v, "y", 1, -1, on_set, &good), REEVE_OK);
+        crig_advance(w, 3000);
+        cut = crig_was_cut(w, zk);
+        assert_int_equal(first.n + bad.n + good.n, 3);
+        assert_int_equal(first.e, REEVE_OK);
+        assert_int_equal(bad.e, REEVE_BAD_VERSION);
+        assert_int_equal(good.e, REEVE_OK);
+        struct reeve_result r;
+        assert_int_equal(reeve_get(zk, "/v", NULL, &r), REEVE_OK);
+        assert_string_equal(r.data, "y");
+        assert_int_equal(r.stat.version, 2);
+        reeve_result_fini(&r);
+        reeve_value_free(&v);
+        crig_free(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +371,7 @@ int main(void)
         cmocka_unit_test(frees_at_any_time),
         cmocka_unit_test(a_value_is_shared),
         cmocka_unit_test(a_value_is_set_once_whatever_is_cut),
+        cmocka_unit_test(a_failed_set_is_not_taken_for_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

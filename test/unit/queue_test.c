@@ -80,7 +80,7 @@ static void gives_in_order(void **state)
     (void)state;
     for (int layout = REEVE_QUEUE_LOCKING; layout <= REEVE_QUEUE_CURATOR_PRIORITY; layout++) {
         struct crig *w = crig_new();
-        struct reeve_queue *q = queue(crig_client(w, NULL), layout, NULL);
+        struct reeve_queue *q = queue(crig_client(w, NULL), (enum reeve_queue_layout)layout, NULL);
         struct reeve_queue_item *item;
         assert_int_equal(reeve_queue_take(q, 0, &item), REEVE_OPERATION_TIMEOUT);
         assert_int_equal(length(q), 0);
@@ -361,6 +361,34 @@ static void fails_without_memory(void **state)
     }
 }
 
+// An item that comes at any moment of a consumer's looking is seen.
+static void sees_what_comes_while_it_looks(void **state)
+{
+    (void)state;
+    for (size_t steps = 0; steps < 50; steps++) {
+        struct crig *w = crig_new();
+        struct told t = {0}, puts = {0};
+        struct reeve_queue *p = queue(crig_client(w, NULL), REEVE_QUEUE_LOCKING, NULL);
+        struct reeve_queue *q = queue(crig_client(w, NULL), REEVE_QUEUE_LOCKING, &t);
+        struct reeve_queue_item *held;
+        put(p, "held", 1);
+        assert_int_equal(reeve_queue_take(p, 0, &held), REEVE_OK);
+        assert_int_equal(reeve_queue_take_async(q, -1, on_take, &t), REEVE_OK);
+        for (size_t i = 0; i < steps; i++) {
+            (void)crig_step(w);
+        }
+        assert_int_equal(reeve_queue_put_async(p, "x", 1, 1, on_done, &puts), REEVE_OK);
+        crig_run(w);
+        assert_int_equal(t.n, 1);
+        assert_memory_equal(reeve_queue_item_data(t.item), "x", 1);
+        assert_int_equal(reeve_queue_finish(&t.item), REEVE_OK);
+        assert_int_equal(reeve_queue_finish(&held), REEVE_OK);
+        reeve_queue_free(&p);
+        reeve_queue_free(&q);
+        crig_free(&w);
+    }
+}
+
 // Those who wait go on in the next session.
 static void waits_through_a_lost_session(void **state)
 {
@@ -405,6 +433,7 @@ int main(void)
         cmocka_unit_test(without_locks_nothing_is_given_twice),
         cmocka_unit_test(frees_at_any_time),
         cmocka_unit_test(fails_without_memory),
+        cmocka_unit_test(sees_what_comes_while_it_looks),
         cmocka_unit_test(waits_through_a_lost_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
