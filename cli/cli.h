@@ -173,9 +173,6 @@ int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf,
 // sentence for it.
 void cli_cause(struct string *t, const struct reeve_result *r);
 
-// A line that is no result: on a terminal, above the line being edited.
-void cli_say(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 // ---- paths --------------------------------------------------------------------------------------
 
 // arg as an absolute path: relative to cwd, without "." and "..", double and last slashes;

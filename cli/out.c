@@ -105,12 +105,25 @@ void out_note(struct out *o, const char *fmt, ...)
     va_end(ap);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 void out_progress(struct out *o, const char *fmt, ...)
 {
-    end_progress(o);
+    enum { PAUSE_MS = 100 };
     if (fmt == NULL || !o->err_terminal) {
+        end_progress(o);
         return;
     }
+    if (o->progress && now_ms() - o->progress_ms < PAUSE_MS) {
+        return;
+    }
+    end_progress(o);
+    o->progress_ms = now_ms();
     fflush(o->to);
     va_list ap;
     va_start(ap, fmt);

@@ -24,6 +24,7 @@ struct out {
     bool color, err_color;       // each is a terminal, and colours are not switched off
     bool terminal, err_terminal; // control characters are never sent to one
     bool progress;               // a line of progress stands on err
+    int64_t progress_ms;         // when it was written
 };
 
 enum out_colors { OUT_COLOR_AUTO, OUT_COLOR_ALWAYS, OUT_COLOR_NEVER };
@@ -37,8 +38,8 @@ void out_error(struct out *o, const char *fmt, ...) __attribute__((format(printf
 // A note on standard error that is no error: without "reeve: ", dim. Control characters are
 // escaped in both.
 void out_note(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-// Replaces the line of progress on standard error, if that is a terminal; NULL takes it away. What
-// else is printed takes it away first.
+// Replaces the line of progress on standard error, if that is a terminal and the last one was not
+// just written; NULL takes it away. What else is printed takes it away first.
 void out_progress(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void out_flush(struct out *o);
 

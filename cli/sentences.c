@@ -6,33 +6,33 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/line.h"
 
+// What stands before the path.
 static const char *apache_words(enum reeve_error e)
 {
     switch ((int)e) {
     case REEVE_NO_NODE:
-        return "Node does not exist";
+        return "Node does not exist: ";
     case REEVE_NO_CHILDREN_FOR_EPHEMERALS:
-        return "Ephemerals cannot have children";
+        return "Ephemerals cannot have children: ";
     case REEVE_NODE_EXISTS:
-        return "Node already exists";
+        return "Node already exists: ";
     case REEVE_NOT_EMPTY:
-        return "Node not empty";
+        return "Node not empty: ";
     case REEVE_NOT_READ_ONLY:
-        return "Not a read-only call";
+        return "Not a read-only call: ";
     case REEVE_INVALID_ACL:
-        return "Acl is not valid ";
+        return "Acl is not valid : ";
     case REEVE_NO_AUTH:
-        return "Insufficient permission ";
+        return "Insufficient permission : ";
     case REEVE_BAD_ARGUMENTS:
-        return "Arguments are not valid ";
+        return "Arguments are not valid : ";
     case REEVE_BAD_VERSION:
-        return "version No is not valid ";
+        return "version No is not valid : ";
     case REEVE_QUOTA_EXCEEDED:
-        return "Quota has exceeded ";
+        return "Quota has exceeded : ";
     case REEVE_NO_WATCHER:
-        return "No such watcher for";
+        return "No such watcher for ";
     default:
         return NULL;
     }
@@ -62,7 +62,7 @@ void cli_cause(struct string *t, const struct reeve_result *r)
     if (sentence) {
         string_add(t, sentence);
     } else if (words) {
-        string_addf(t, "%s: %s", words, path);
+        string_addf(t, "%s%s", words, path);
     } else if (*path) {
         string_addf(t, "%s: %s", path, reeve_error_text(r->error));
     } else {
@@ -125,15 +125,4 @@ int cli_usage(struct cli *c, const char *fmt, ...)
               row && row->synopsis[0] ? " " : "", row ? row->synopsis : "");
     string_fini(&t);
     return CLI_USAGE;
-}
-
-void cli_say(struct cli *c, const char *fmt, ...)
-{
-    struct string t = {0};
-    va_list ap;
-    va_start(ap, fmt);
-    string_addv(&t, fmt, ap);
-    va_end(ap);
-    out_note(&c->out, "%s", string_of(&t));
-    string_fini(&t);
 }

@@ -186,7 +186,7 @@ int subtree_load(struct cli *c, const char *root, unsigned what, struct subtree 
         give_back(&slots[i]);
     }
     add_node(w, 0, root);
-    int64_t begun_ms = cli_now_ms(), shown_ms = begun_ms;
+    int64_t begun_ms = cli_now_ms();
     for (;;) {
         while (!w->failed && w->asked < w->n && w->reads < AT_A_TIME) {
             ask_next(w);
@@ -195,9 +195,7 @@ int subtree_load(struct cli *c, const char *root, unsigned what, struct subtree 
             break;
         }
         cli_turn(c, -1, -1);
-        int64_t now_ms = cli_now_ms();
-        if (now_ms - begun_ms > 500 && now_ms - shown_ms > 200) {
-            shown_ms = now_ms;
+        if (cli_now_ms() - begun_ms > 500) {
             out_progress(&c->out, "%s: %zu of %zu nodes read", c->command, w->answered, w->n);
         }
     }
