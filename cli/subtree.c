@@ -48,6 +48,7 @@ static struct subtree_node *add_node(struct subtree *w, size_t parent, const cha
     }
     struct subtree_node *node = &w->node[w->n++];
     *node = (struct subtree_node){.parent = parent, .name = cli_dup(name)};
+    node->depth = w->n > 1 ? w->node[parent].depth + 1 : 0;
     return node;
 }
 
@@ -169,7 +170,8 @@ static bool ask(struct subtree *w, size_t i, enum reeve_op op, cli_done_fn *fn)
 static void ask_next(struct subtree *w)
 {
     size_t i = w->asked++;
-    if (!ask(w, i, REEVE_OP_CHILDREN, on_children)) {
+    bool deepest = w->node[i].depth >= w->depth_max;
+    if (!ask(w, i, deepest ? REEVE_OP_EXISTS : REEVE_OP_CHILDREN, on_children)) {
         return;
     }
     if (w->what & SUBTREE_DATA || (w->what & SUBTREE_WATCH && i == 0)) {
@@ -179,7 +181,13 @@ static void ask_next(struct subtree *w)
 
 int subtree_load(struct cli *c, const char *root, unsigned what, struct subtree *w)
 {
-    *w = (struct subtree){.c = c, .what = what};
+    return subtree_load_depth(c, root, what, SIZE_MAX, w);
+}
+
+int subtree_load_depth(struct cli *c, const char *root, unsigned what, size_t depth_max,
+                       struct subtree *w)
+{
+    *w = (struct subtree){.c = c, .what = what, .depth_max = depth_max};
     struct asked slots[AT_A_TIME + 2]; // a node may need two
     for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
         slots[i].w = w;

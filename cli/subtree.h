@@ -17,6 +17,7 @@ enum { SUBTREE_NODES_MAX = 20000000 }; // beyond that a listing is refused
 struct asked;
 struct subtree_node {
     size_t parent;          // of the root: 0
+    size_t depth;           // of the root: 0
     size_t first, n;        // its children, in order of their names
     char *name;             // of the root: the path
     enum reeve_error error; // OK; NO_NODE: it went; NO_AUTH: what is below it may not be seen
@@ -32,6 +33,7 @@ struct subtree {
     struct subtree_node *node;
     size_t n, cap;
     unsigned what;
+    size_t depth_max;       // nodes there have a stat, but their children are not asked for
     size_t asked, answered; // of the nodes, from the first on
     size_t reads, reads_max;
     size_t refused; // nodes with NO_AUTH
@@ -43,6 +45,9 @@ struct subtree {
 // CLI_OK, or it said why not: there is no such root, no connection, Ctrl-C. Nodes that may not be
 // read are no failure: see `refused`. Give w to subtree_fini() in any case.
 int subtree_load(struct cli *c, const char *root, unsigned what, struct subtree *w);
+// The same to a depth only: 0 is the root alone.
+int subtree_load_depth(struct cli *c, const char *root, unsigned what, size_t depth_max,
+                       struct subtree *w);
 void subtree_fini(struct subtree *w);
 
 // The whole path of a node. To be freed.
