@@ -160,7 +160,8 @@ static bool wait_phase(struct bench *b, int64_t until_ms, bool stoppable)
         if (left <= 0) {
             return false;
         }
-        if (cli_turn(c, b->load.event, (int)(left < 1000 ? left : 1000))) {
+        cli_turn(c, b->load.event, (int)(left < 1000 ? left : 1000));
+        if (bench_load_done(&b->load)) {
             return true;
         }
         if (until_ms >= 0 && stoppable) {

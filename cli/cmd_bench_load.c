@@ -181,6 +181,11 @@ void bench_load_clean(struct bench_load *l)
     begin_phase(l, true);
 }
 
+bool bench_load_done(const struct bench_load *l)
+{
+    return atomic_load(&l->working) == 0;
+}
+
 static enum reeve_error connect_client(struct bench_load *l, struct bench_client *c)
 {
     struct reeve_options o = {.servers = l->servers, .session_timeout_ms = l->session_timeout_ms};

@@ -45,6 +45,7 @@ enum reeve_error bench_load_init(struct bench_load *l, char *why);
 void bench_load_begin(struct bench_load *l);
 // Deletes what creates have made; ends by itself (event), or when stop is set.
 void bench_load_clean(struct bench_load *l);
-// After a phase.
+// All clients are done with the phase: what they have counted may be read.
+bool bench_load_done(const struct bench_load *l);
 void bench_load_sum(const struct bench_load *l, struct bench_sum *sum);
 void bench_load_fini(struct bench_load *l);
