@@ -118,8 +118,8 @@ static void list_instance(struct listing *l, const struct subtree_node *service,
     if (node->data == NULL ||
         reeve_instance_decode(l->c->zk, node->data, node->data_len, &in) != REEVE_OK) {
         l->bad++;
-        cli_say(l->c, "%s/%s is no instance: its data is not what a discovery writes",
-                service->name, node->name);
+        out_note(&l->c->out, "%s/%s is no instance: its data is not what a discovery writes",
+                 service->name, node->name);
         return;
     }
     l->instances++;
@@ -168,7 +168,7 @@ static void list_url(struct listing *l, const char *service, const char *categor
     char *text = url_decode(name);
     if (reeve_dubbo_url_parse(l->c->zk, text, &u) != REEVE_OK) {
         l->bad++;
-        cli_say(l->c, "%s/%s/%s is no URL", service, category, name);
+        out_note(&l->c->out, "%s/%s/%s is no URL", service, category, name);
     } else if (l->c->out.json) {
         print_url_json(l->c, service, category, text, u);
     } else {
@@ -238,7 +238,7 @@ static int list_services(struct listing *l, bool dubbo)
         return cli_refuse(l->c, "%s: there is no service %s (NONODE)", base->name, l->service);
     }
     if (!l->c->out.json && l->instances == 0 && l->bad == 0) {
-        cli_say(l->c, "%s: no instances", base->name);
+        out_note(&l->c->out, "%s: no instances", base->name);
     }
     return w->refused == 0
                ? CLI_OK

@@ -88,10 +88,10 @@ static int say_left_out(struct cli *c, const char *path, const struct subtree *w
                         const struct export *x)
 {
     if (x->masked > 0) {
-        cli_say(c,
-                "%zu nodes have digests that only those with ADMIN permission see; import wants "
-                "--no-acl then",
-                x->masked);
+        out_note(&c->out,
+                 "%zu nodes have digests that only those with ADMIN permission see; import wants "
+                 "--no-acl then",
+                 x->masked);
     }
     if (x->unread > 0 || w->refused > 0) {
         return cli_refuse(c, "%s: %zu nodes may not be read and are left out (NOAUTH)", path,

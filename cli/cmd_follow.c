@@ -141,15 +141,16 @@ int cmd_watch(struct cli *c, const struct args *a)
     int code = watching_begin(c, path, args_has(a, "R"), show, &l, &w);
     bool gap = false;
     if (code == CLI_OK && c->out.err_terminal) {
-        cli_say(c, "watching %s; Ctrl-C ends", path);
+        out_note(&c->out, "watching %s; Ctrl-C ends", path);
     }
     while (code == CLI_OK && !c->interrupted && limits_left(&l)) {
         cli_turn(c, -1, limits_ms(&l));
         code = is_over(c) || watching_ended(w) ? session_is_over(c, path) : watching_step(w);
         if (gap && cli_connected(c)) {
-            cli_say(c, "connected to %s again; what changed meanwhile was not seen", c->server);
+            out_note(&c->out, "connected to %s again; what changed meanwhile was not seen",
+                     c->server);
         } else if (!gap && c->state == REEVE_STATE_SUSPENDED) {
-            cli_say(c, "lost the connection to %s", c->server);
+            out_note(&c->out, "lost the connection to %s", c->server);
         }
         gap = c->state == REEVE_STATE_SUSPENDED;
     }
@@ -203,7 +204,7 @@ static void show_value(struct cli *c, struct follow *f, struct limits *l,
     } else if (there) {
         out_data(&c->out, r->data, r->data_len, OUT_TEXT);
     } else {
-        cli_say(c, "%s does not exist", f->path);
+        out_note(&c->out, "%s does not exist", f->path);
     }
     out_flush(&c->out);
 }

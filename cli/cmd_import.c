@@ -338,7 +338,7 @@ static void say_end(struct import *in)
     out_progress(&c->out, NULL);
     size_t done = in->created + in->set;
     if (in->code != CLI_OK && done > 0 && !in->dry_run) {
-        cli_say(c, "%zu nodes were written before that", done);
+        out_note(&c->out, "%zu nodes were written before that", done);
     }
     if (in->code != CLI_OK) {
         return;
@@ -352,11 +352,12 @@ static void say_end(struct import *in)
                    in->created, in->set, in->kept);
     }
     if (in->ephemerals > 0) {
-        cli_say(c, "%zu ephemeral nodes were left out: their sessions are gone", in->ephemerals);
+        out_note(&c->out, "%zu ephemeral nodes were left out: their sessions are gone",
+                 in->ephemerals);
     }
     if (in->reserved > 0) {
-        cli_say(c, "%zu nodes below /zookeeper were left out: they are the server's own",
-                in->reserved);
+        out_note(&c->out, "%zu nodes below /zookeeper were left out: they are the server's own",
+                 in->reserved);
     }
 }
 

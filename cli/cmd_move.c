@@ -140,9 +140,10 @@ static int copy_tree(struct cli *c, const char *from, const char *to, bool recur
                                         out_json_string(to), "copied", (json_int_t)p.made,
                                         "ephemerals", (json_int_t)p.ephemerals));
         } else if (code == CLI_OK && p.ephemerals > 0) {
-            cli_say(c, "%zu ephemeral nodes were left out: they belong to sessions", p.ephemerals);
+            out_note(&c->out, "%zu ephemeral nodes were left out: they belong to sessions",
+                     p.ephemerals);
         } else if (code != CLI_OK && p.made > 0) {
-            cli_say(c, "%zu nodes were copied to %s before that", p.made, to);
+            out_note(&c->out, "%zu nodes were copied to %s before that", p.made, to);
         }
         batch_fini(&p.batch);
     }
@@ -223,26 +224,26 @@ static int move_at_once(struct copy *p, bool *again)
 
 static int move_in_parts(struct copy *p)
 {
-    cli_say(p->c,
-            "%s: %zu nodes do not fit into one transaction: they are copied first and deleted "
-            "then, and others may see both or parts meanwhile",
-            p->c->command, p->w->n);
+    out_note(&p->c->out,
+             "%s: %zu nodes do not fit into one transaction: they are copied first and deleted "
+             "then, and others may see both or parts meanwhile",
+             p->c->command, p->w->n);
     batch_clear(&p->batch);
     p->one = p->full = false;
     memset(p->version, -1, p->w->n * sizeof(*p->version));
     int code = copy_nodes(p);
     if (code != CLI_OK) {
-        cli_say(p->c, "nothing was deleted at %s; %zu nodes were made at %s", p->from, p->made,
-                p->to);
+        out_note(&p->c->out, "nothing was deleted at %s; %zu nodes were made at %s", p->from,
+                 p->made, p->to);
         return code;
     }
     size_t copied = p->made;
     code = delete_read(p);
     if (code != CLI_OK) {
-        cli_say(p->c,
-                "all %zu nodes were copied to %s, but only %zu deleted at %s; what others have "
-                "changed there stays",
-                copied, p->to, p->made - copied, p->from);
+        out_note(&p->c->out,
+                 "all %zu nodes were copied to %s, but only %zu deleted at %s; what others have "
+                 "changed there stays",
+                 copied, p->to, p->made - copied, p->from);
     }
     return code;
 }
