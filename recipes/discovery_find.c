@@ -108,8 +108,7 @@ enum reeve_error find_start(struct reeve *zk, const char *path, reeve_instances_
     return e;
 }
 
-// ---- public
-// -------------------------------------------------------------------------------------
+// ---- public -------------------------------------------------------------------------------------
 
 enum reeve_error reeve_discovery_find_async(struct reeve_discovery *d, const char *name,
                                             reeve_instances_fn *done, void *ctx)

@@ -74,8 +74,7 @@ void keep_stop(struct keep *k)
     step(k);
 }
 
-// ---- what goes wrong
-// ----------------------------------------------------------------------------
+// ---- what goes wrong ----------------------------------------------------------------------------
 
 static void try_again(struct kit_object *o, void *arg)
 {
@@ -83,6 +82,27 @@ static void try_again(struct kit_object *o, void *arg)
     struct keep *k = arg;
     k->failed = false;
     step(k);
+}
+
+// The client refuses calls from the moment on that it tells of the last session's end; otherwise
+// this is one read for nothing with the next one.
+enum reeve_error keep_why_final(struct reeve *zk)
+{
+    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = "/"};
+    enum reeve_error e = reeve_submit(zk, &q, NULL, NULL);
+    return kit_is_over(e) ? e : REEVE_OK;
+}
+
+// Without another session nothing can be made, or deleted. The last thing that is done with k.
+static void end_if_final(struct keep *k)
+{
+    enum reeve_error before = k->final;
+    k->final = before ? before : keep_why_final(k->o->zk);
+    if (k->final && !before && k->wanted) {
+        k->fn(k->o, k, KEEP_FAILED, k->final);
+    } else {
+        step(k);
+    }
 }
 
 // The answer to a request was an error that says nothing about the node.
@@ -101,6 +121,10 @@ static void fail(struct keep *k, enum reeve_error e)
         if (k->stopping) {
             gone(k, REEVE_CLOSED);
         }
+        return;
+    }
+    if (k->over) {
+        end_if_final(k);
         return;
     }
     if (!k->failed) {
@@ -128,8 +152,7 @@ static void submit(struct keep *k, const struct reeve_request *q, kit_result_fn 
     }
 }
 
-// ---- making
-// -------------------------------------------------------------------------------------
+// ---- making -------------------------------------------------------------------------------------
 
 static void on_parents(struct kit_object *o, void *arg, enum reeve_error e)
 {
@@ -246,8 +269,7 @@ static void delete_node(struct keep *k, int32_t version)
     submit(k, &q, on_deleted);
 }
 
-// ---- looking
-// ------------------------------------------------------------------------------------
+// ---- looking ------------------------------------------------------------------------------------
 
 static void judge(struct keep *k, const struct reeve_result *r)
 {
@@ -342,8 +364,7 @@ static void on_event(void *ctx, const struct reeve_event *ev)
     step(k);
 }
 
-// ---- bringing together
-// --------------------------------------------------------------------------
+// ---- bringing together --------------------------------------------------------------------------
 
 static void step_wanted(struct keep *k)
 {
@@ -391,12 +412,29 @@ static void step(struct keep *k)
         } else if (k->over) {
             if (k->flags & KEEP_EPHEMERAL) {
                 gone(k, REEVE_OK); // it went with its session
+            } else if (k->final) {
+                gone(k, k->final);
             }
         } else if (k->know == KEEP_UNSURE) {
             look(k);
         } else {
             delete_node(k, REEVE_ANY_VERSION);
         }
+    }
+}
+
+static void on_lost(struct keep *k)
+{
+    bool once = k->flags & KEEP_ONCE;
+    k->over = true;
+    if (k->flags & KEEP_EPHEMERAL) {
+        k->know = KEEP_NOTHING;
+        lose(k);
+    } else if (k->know != KEEP_NOTHING) {
+        k->know = KEEP_UNSURE;
+    }
+    if (!once) { // otherwise it may be gone by now
+        end_if_final(k);
     }
 }
 
@@ -410,13 +448,7 @@ void keep_on_session(struct keep *k, const struct reeve_session *s)
         break;
     case REEVE_STATE_LOST:
     case REEVE_STATE_AUTH_FAILED:
-        k->over = true;
-        if (k->flags & KEEP_EPHEMERAL) {
-            k->know = KEEP_NOTHING;
-            lose(k);
-        } else if (k->know != KEEP_NOTHING) {
-            k->know = KEEP_UNSURE;
-        }
+        on_lost(k);
         break;
     case REEVE_STATE_ENDED:
         k->over = true;

@@ -57,14 +57,15 @@ struct keep {
     unsigned flags;
     enum { KEEP_NOTHING, KEEP_UNSURE, KEEP_OURS, KEEP_OTHERS_NODE } know;
     bool wanted, stopping;
-    bool told;     // KEEP_THERE, and nothing since
-    bool dirty;    // OURS, with other data
-    bool busy;     // a request is under way
-    bool watching; // of the node, by on_event
-    bool failed;   // waits for the next connection
-    bool over;     // the session is lost: waits for the next one
-    int64_t czxid; // OURS: of its creation
-    int32_t other; // OTHERS_NODE: its version
+    bool told;              // KEEP_THERE, and nothing since
+    bool dirty;             // OURS, with other data
+    bool busy;              // a request is under way
+    bool watching;          // of the node, by on_event
+    bool failed;            // waits for the next connection
+    bool over;              // the session is lost: waits for the next one
+    int64_t czxid;          // OURS: of its creation
+    int32_t other;          // OTHERS_NODE: its version
+    enum reeve_error final; // there will be no other session, and this is why
     struct kit_timer again;
 };
 
@@ -78,5 +79,8 @@ enum reeve_error keep_set(struct keep *k, const void *data, size_t n);
 void keep_start(struct keep *k);
 // Ends in KEEP_GONE, perhaps before this returns.
 void keep_stop(struct keep *k);
+// In on_session() of a lost session: why there will never be another (SESSION_EXPIRED with
+// options.one_session, AUTH_FAILED, CLOSED), or OK.
+enum reeve_error keep_why_final(struct reeve *zk);
 // To be called from the object's on_session().
 void keep_on_session(struct keep *k, const struct reeve_session *s);

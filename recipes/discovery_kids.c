@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recipes/discovery_keep.h"
+
 static void step(struct kids *k);
 static void on_list_event(void *ctx, const struct reeve_event *ev);
 static void on_kid_event(void *ctx, const struct reeve_event *ev);
@@ -42,8 +44,7 @@ void kids_fini(struct kids *k)
     *k = (struct kids){0};
 }
 
-// ---- the list
-// -----------------------------------------------------------------------------------
+// ---- the list -----------------------------------------------------------------------------------
 
 // Where the name is, or would stand.
 static size_t place(const struct kids *k, const char *name, bool *there)
@@ -247,8 +248,7 @@ static enum reeve_error take_list(struct kids *k, const struct reeve_result *r)
     return e;
 }
 
-// ---- asking
-// -------------------------------------------------------------------------------------
+// ---- asking -------------------------------------------------------------------------------------
 
 static void tell(struct kids *k)
 {
@@ -279,11 +279,12 @@ static void fail(struct kids *k, enum reeve_error e)
             step(k);
             return;
         }
+        e = keep_why_final(k->o->zk); // OK: it goes on with the next session
     } else {
         int64_t ms = e == REEVE_NO_MEMORY ? KIT_AGAIN_MS : KIDS_AGAIN_MS;
         k->waiting = !kit_start(k->o, &k->again, ms, try_again, k);
     }
-    if (e != REEVE_SESSION_EXPIRED && (k->error != e || !k->stale)) {
+    if (e && (k->error != e || !k->stale)) {
         k->error = e;
         k->stale = true;
         tell(k);
@@ -498,8 +499,7 @@ static void step(struct kids *k)
     }
 }
 
-// ---- life
-// ---------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 void kids_stop(struct kids *k)
 {
@@ -530,6 +530,16 @@ static void read_all(struct kids *k)
     }
 }
 
+// final: why it cannot be read ever again, or OK.
+static void say_stale(struct kids *k, enum reeve_error final)
+{
+    if (!k->stale || final) {
+        k->stale = true;
+        k->error = final ? final : k->error;
+        tell(k);
+    }
+}
+
 void kids_on_session(struct kids *k, const struct reeve_session *s)
 {
     if (!k->on) {
@@ -556,12 +566,10 @@ void kids_on_session(struct kids *k, const struct reeve_session *s)
     case REEVE_STATE_AUTH_FAILED:
     case REEVE_STATE_ENDED:
         k->over = true;
-        // fall through
+        say_stale(k, keep_why_final(k->o->zk));
+        break;
     case REEVE_STATE_SUSPENDED:
-        if (!k->stale) {
-            k->stale = true;
-            tell(k);
-        }
+        say_stale(k, REEVE_OK);
         break;
     case REEVE_STATE_CONNECTING:
         break;

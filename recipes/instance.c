@@ -47,8 +47,7 @@ int64_t instance_wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-// ---- life
-// ---------------------------------------------------------------------------------------
+// ---- life ---------------------------------------------------------------------------------------
 
 static struct instance *instance_of(const struct reeve_instance *i)
 {
@@ -119,8 +118,7 @@ const char *reeve_instance_get(const struct reeve_instance *i, const char *key)
     return NULL;
 }
 
-// ---- templates of URIs
-// --------------------------------------------------------------------------
+// ---- templates of URIs --------------------------------------------------------------------------
 
 struct part { // of a template: a literal, or a variable's name
     const char *p;
@@ -253,8 +251,7 @@ static bool put_uri_spec(struct text *t, const char *spec)
     return more == 0;
 }
 
-// ---- writing
-// ------------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 // A null, or the number: Java's Integer.
 static void put_port(struct text *t, int32_t port)
@@ -363,8 +360,7 @@ enum reeve_error reeve_instance_encode(const struct reeve *zk, const struct reev
     return REEVE_OK;
 }
 
-// ---- reading
-// ------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 // Null and missing are NULL; anything but a string is false.
 static bool read_string(const json_t *o, const char *key, const char **s)

@@ -53,8 +53,7 @@ static struct provider *provider_of(struct reeve_provider *p)
     return (struct provider *)(void *)p;
 }
 
-// ---- from nodes to instances
-// --------------------------------------------------------------------
+// ---- from nodes to instances --------------------------------------------------------------------
 
 static int by_change(const void *a, const void *b)
 {
@@ -145,8 +144,7 @@ static enum reeve_error refresh(struct provider *p)
     return REEVE_OK;
 }
 
-// ---- who waits
-// ----------------------------------------------------------------------------------
+// ---- who waits ----------------------------------------------------------------------------------
 
 static void stop_waiting(struct waiter *w, enum reeve_error e)
 {
@@ -194,8 +192,7 @@ static void on_wait(struct kit_object *o, void *arg)
     }
 }
 
-// ---- changes
-// ------------------------------------------------------------------------------------
+// ---- changes ------------------------------------------------------------------------------------
 
 static void on_again(struct kit_object *o, void *arg);
 
@@ -227,8 +224,7 @@ static void on_again(struct kit_object *o, void *arg)
     on_changed(o, arg);
 }
 
-// ---- the object
-// ---------------------------------------------------------------------------------
+// ---- the object ---------------------------------------------------------------------------------
 
 static void on_session(struct kit_object *o, const struct reeve_session *s)
 {

@@ -18,8 +18,7 @@ void pick_fini(struct pick *p)
     reeve_instances_fini(&p->set);
 }
 
-// ---- failing instances
-// --------------------------------------------------------------------------
+// ---- failing instances --------------------------------------------------------------------------
 
 static void forget(struct pick *p, size_t at)
 {
@@ -71,8 +70,7 @@ void pick_note_error(struct pick *p, const struct reeve_instance *i, int64_t now
     d->last_ms = now_ms;
 }
 
-// ---- the set
-// ------------------------------------------------------------------------------------
+// ---- the set ------------------------------------------------------------------------------------
 
 static uint32_t weight_of(const struct pick *p, const struct reeve_instance *i)
 {
@@ -102,8 +100,7 @@ enum reeve_error pick_set(struct pick *p, struct reeve_instances *set)
     return REEVE_OK;
 }
 
-// ---- picking
-// ------------------------------------------------------------------------------------
+// ---- picking ------------------------------------------------------------------------------------
 
 // splitmix64: small, and good enough to spread calls.
 static uint64_t draw(struct pick *p)

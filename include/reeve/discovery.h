@@ -54,8 +54,7 @@
 extern "C" {
 #endif
 
-// ---- instances
-// ----------------------------------------------------------------------------------
+// ---- instances ----------------------------------------------------------------------------------
 
 enum reeve_service_type {
     REEVE_SERVICE_DYNAMIC, // ephemeral
@@ -125,8 +124,7 @@ REEVE_API enum reeve_error reeve_instance_encode(const struct reeve *zk,
 REEVE_API enum reeve_error reeve_instance_decode(const struct reeve *zk, const void *data, size_t n,
                                                  const struct reeve_instance **i);
 
-// ---- registering and asking
-// ---------------------------------------------------------------------
+// ---- registering and asking ---------------------------------------------------------------------
 
 struct reeve_discovery;
 
@@ -202,8 +200,7 @@ REEVE_API enum reeve_error reeve_discovery_names_async(struct reeve_discovery *d
                                                        reeve_done_fn *done, void *ctx);
 REEVE_API enum reeve_error reeve_discovery_names(struct reeve_discovery *d, struct reeve_result *r);
 
-// ---- providers
-// ----------------------------------------------------------------------------------
+// ---- providers ----------------------------------------------------------------------------------
 
 struct reeve_provider;
 

@@ -530,6 +530,48 @@ static void goes_through_lack_of_memory(void **state)
     }
 }
 
+// A client that will have no other session says so, and nobody waits for ever.
+static void one_session_only(void **state)
+{
+    (void)state;
+    for (int type = 0; type < 2; type++) {
+        struct crig *w = crig_new();
+        const struct reeve_options options = {.one_session = true};
+        struct reeve *zk = crig_client(w, &options);
+        struct reeve_discovery *d;
+        struct reeve_provider *p;
+        struct seen seen = {0};
+        struct seen off = {0};
+        struct seen put = {0};
+        const struct reeve_discovery_options o = {.changed = on_changed, .ctx = &seen};
+        struct reeve_instance i = plain;
+        i.type = (enum reeve_service_type)type;
+        assert_int_equal(reeve_discovery_new(&d, zk, "/b", &o), REEVE_OK);
+        assert_int_equal(reeve_provider_new(&p, zk, "/b", "svc", NULL), REEVE_OK);
+        assert_int_equal(reeve_discovery_register(d, &i, NULL), REEVE_OK);
+        crig_expire(w, zk);
+        i.id = "other";
+        assert_int_equal(reeve_discovery_register_async(d, &i, NULL, on_done, &put), REEVE_OK);
+        crig_advance(w, 20000);
+        assert_int_equal(put.calls, 1);
+        assert_int_equal(put.error, REEVE_SESSION_EXPIRED);
+        assert_int_equal(seen.why, REEVE_SESSION_EXPIRED);
+        assert_int_equal(seen.failed, 1);
+        assert_int_equal(reeve_discovery_register(d, &i, NULL), REEVE_SESSION_EXPIRED);
+        assert_int_equal(reeve_discovery_unregister_async(d, "svc", "id-1", on_done, &off), 0);
+        crig_advance(w, 20000);
+        assert_int_equal(off.calls, 1);
+        struct reeve_instances all;
+        assert_int_equal(reeve_discovery_find(d, "svc", &all), REEVE_SESSION_EXPIRED);
+        enum reeve_error why;
+        assert_true(reeve_provider_stale(p, &why));
+        assert_int_equal(why, REEVE_SESSION_EXPIRED);
+        reeve_provider_free(&p);
+        reeve_discovery_free(&d);
+        crig_free(&w);
+    }
+}
+
 // The JSON library's own memory.
 static size_t json_left;
 
@@ -581,6 +623,7 @@ int main(void)
         cmocka_unit_test(goes_through_cuts),
         cmocka_unit_test(ends_at_any_point),
         cmocka_unit_test(goes_through_lack_of_memory),
+        cmocka_unit_test(one_session_only),
         cmocka_unit_test(jansson_may_lack_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
