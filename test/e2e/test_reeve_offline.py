@@ -230,6 +230,25 @@ def test_snapshots_of_a_server(make_server):
         assert re.search(r"^ +3 +\d+  /a$", summary.out, re.M)
 
 
+def test_import_reads_a_snapshot(make_server, tmp_path):
+    """A subtree comes back from the files of a server that is gone."""
+    srv = make_server()
+    fill(srv.port)
+    want = tree_of(srv.port)
+    srv.kill()
+    shown = reeve("--json", "snapshot", "--replay", srv.data_dir)
+    assert shown.code == OK, shown.err
+    dump = tmp_path / "dump.json"
+    dump.write_text(shown.out, encoding="utf-8")
+    other = make_server()
+    done = reeve("-s", other.hosts, "import", "--merge", dump)
+    assert done.code == OK, done.err
+    got = tree_of(other.port)
+    assert {p: v[0] for p, v in got.items()} == {p: v[0] for p, v in want.items()}
+    with zk.Conn(other.port) as c:
+        assert [a[:3] for a in c.get_acl("/a/b")[0]] == [(1, "world", "anyone")]
+
+
 def test_compressed_snapshots(make_server):
     for method in ("gz", "snappy"):
         srv = make_server({"snapshot.compression.method": method, "snapCount": 20})
