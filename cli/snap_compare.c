@@ -56,6 +56,7 @@ static void take_subtree(struct snap_compare *c, struct side *s, struct snap_cha
     change->kind = kind;
     change->nodes = 0;
     change->bytes = 0;
+    buf_clear(&change->why);
     buf_clear(&change->path);
     buf_put_slice(&change->path, buf_slice(&s->w.path));
     do {
@@ -118,7 +119,9 @@ static void compare_node(struct snap_compare *c, const struct side *a, const str
     struct buf *why = &change->why;
     buf_clear(why);
     note(why, x.czxid != y.czxid, "deleted and created again");
-    if (!slice_eq(x.data, y.data)) {
+    if (!x.data.p != !y.data.p) {
+        note(why, true, x.data.p ? "data is null now" : "data is not null any more");
+    } else if (!slice_eq(x.data, y.data)) {
         buf_fmt(why, "%sdata %zu -> %zu bytes", why->n ? ", " : "", x.data.n, y.data.n);
     }
     differ(why, "version", x.version, y.version);

@@ -27,6 +27,7 @@
 #include "limits.h"
 #include "test/support/disk_kit.h"
 #include "test/support/log_kit.h"
+#include "tree/load.h"
 
 #define DIR    "/data/version-2"
 #define GOLDEN "test/golden/disk/"
@@ -676,6 +677,83 @@ static void damage_says_what_was_read(void **state)
     buf_fini(&b);
 }
 
+// ---- comparing, node by node --------------------------------------------------------------------
+
+struct given {
+    const char *path, *data;
+    int64_t acl, czxid, owner;
+    int32_t version;
+};
+
+static void make_tree(struct snap_file *f, const struct given *v, size_t n)
+{
+    static struct acl lists[2] = {
+        {PERM_ALL, {{(const uint8_t *)"world", 5}, {(const uint8_t *)"anyone", 6}}},
+        {PERM_READ, {{(const uint8_t *)"world", 5}, {(const uint8_t *)"anyone", 6}}}};
+    static const struct logger silent = {.level = LOG_ERROR};
+    *f = (struct snap_file){.tree = dkit_tree(&silent), .whole = true, .hide_config = true};
+    tree_load_begin(f->tree);
+    for (int64_t id = 1; id <= 2; id++) {
+        struct acl_vec list = {&lists[id - 1], 1};
+        assert_int_equal(tree_load_acl(f->tree, id, &list), ERR_OK);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct data_node d = {.data = v[i].data ? slice_str(v[i].data) : SLICE_NULL,
+                              .acl = v[i].acl ? v[i].acl : 1,
+                              .czxid = v[i].czxid,
+                              .mzxid = (int64_t)i,
+                              .version = v[i].version,
+                              .ephemeral_owner = v[i].owner};
+        assert_int_equal(tree_load_node(f->tree, slice_str(v[i].path), &d), ERR_OK);
+    }
+    assert_int_equal(tree_load_end(f->tree, 100), ERR_OK);
+}
+
+static void tell_change(void *ctx, const struct snap_change *c)
+{
+    buf_fmt(ctx, "%c%.*s %d/%d %.*s\n", "+-~"[c->kind], SLICE_ARG(buf_slice(&c->path)),
+            (int)c -> nodes, (int)c -> bytes, SLICE_ARG(buf_slice(&c->why)));
+}
+
+static void each_kind_of_change_is_told(void **state)
+{
+    (void)state;
+    // "/a-b" and "/a/b" sort differently as text and as paths.
+    static const struct given before[] = {
+        {"", "", 0, 0, 0, 0},          {"/a", "1", 0, 1, 0, 0},      {"/a/b", "", 0, 2, 0, 0},
+        {"/a/b/c", "xyz", 0, 3, 0, 0}, {"/a-b", "same", 0, 4, 0, 0}, {"/null", NULL, 0, 5, 0, 0},
+        {"/acl", "", 1, 6, 0, 0},      {"/owner", "", 0, 7, 77, 0},  {"/again", "", 0, 8, 0, 0},
+        {"/set", "s", 0, 9, 0, 4}};
+    static const struct given after[] = {
+        {"", "", 0, 0, 0, 0},         {"/a", "22", 0, 1, 0, 1},    {"/a/d", "d", 0, 12, 0, 0},
+        {"/a-b", "same", 0, 4, 0, 0}, {"/null", "", 0, 5, 0, 0},   {"/acl", "", 2, 6, 0, 0},
+        {"/owner", "", 0, 7, 78, 0},  {"/again", "", 0, 18, 0, 0}, {"/set", "s", 0, 9, 0, 5},
+        {"/z", "z", 0, 19, 0, 0},     {"/z/z", "zz", 0, 20, 0, 0}};
+    struct snap_file a, b;
+    struct buf text = {0};
+    make_tree(&a, before, sizeof(before) / sizeof(*before));
+    make_tree(&b, after, sizeof(after) / sizeof(*after));
+    struct snap_compare c = {.a = &a, .b = &b, .each = tell_change, .ctx = &text};
+    assert_false(snap_compare_run(&c));
+    buf_put_u8(&text, 0);
+    assert_string_equal((char *)text.p, "~/a 1/1 data 1 -> 2 bytes, version 0 -> 1\n"
+                                        "-/a/b 2/-3 \n"
+                                        "+/a/d 1/1 \n"
+                                        "~/acl 1/0 ACL\n"
+                                        "~/again 1/0 deleted and created again\n"
+                                        "~/null 1/0 data is not null any more\n"
+                                        "~/owner 1/0 owner\n"
+                                        "~/set 1/0 version 4 -> 5\n"
+                                        "+/z 2/3 \n");
+    assert_int_equal(c.created, 3);
+    assert_int_equal(c.deleted, 2);
+    assert_int_equal(c.changed, 6);
+    assert_int_equal(c.bytes, 1 - 3 + 1 + 3);
+    snap_file_fini(&a);
+    snap_file_fini(&b);
+    buf_fini(&text);
+}
+
 // ---- text ---------------------------------------------------------------------------------------
 
 static void expect_text(struct buf *b, const char *want)
@@ -741,6 +819,7 @@ int main(void)
         cmocka_unit_test(cut_snapshots_are_read_as_far_as_they_go),
         cmocka_unit_test(random_damage_of_snapshots_is_seen),
         cmocka_unit_test(damage_says_what_was_read),
+        cmocka_unit_test(each_kind_of_change_is_told),
         cmocka_unit_test(bytes_become_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
