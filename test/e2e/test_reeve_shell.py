@@ -485,6 +485,14 @@ def test_quota(service, top, conn):
     got = json.loads(ok(service, "listquota", f"{top}/q", options=["--json"]).out)
     assert got["quota"] == {"count": 10, "bytes": -1, "countHardLimit": -1, "byteHardLimit": 100}
     assert (got["used"]["count"], got["used"]["bytes"]) == (2, 6)
+    ok(service, "setquota", "-N", "20", f"{top}/q")
+    ok(service, "setquota", "-b", "50", f"{top}/q")
+    assert "count=10,bytes=50=;byteHardLimit=100;countHardLimit=20" in run(
+        service, "listquota", f"{top}/q").lines[0]
+    for flag in ("-N", "-b"):
+        ok(service, "delquota", flag, f"{top}/q")
+    assert "count=10,bytes=-1=;byteHardLimit=100;countHardLimit=-1" in run(
+        service, "listquota", f"{top}/q").lines[0]
     ok(service, "delquota", "-n", f"{top}/q")
     assert "count=-1,bytes=-1=;byteHardLimit=100" in run(service, "listquota", f"{top}/q").out
     # Above and below a quota there is no other.
@@ -976,6 +984,7 @@ def test_history_is_kept_for_its_owner_alone(service, terminal, top, tmp_path):
     file = tmp_path / ".reeve_history"
     assert file.read_text() == f"pwd\nstat {top}\npwd\n"
     assert st.S_IMODE(file.stat().st_mode) == 0o600
+    file.chmod(0o644)                           # somebody copied it from elsewhere
     t = terminal()
     t.send("\x1b[A\x1b[A")
     t.expect(f"stat {top}$")
@@ -983,6 +992,7 @@ def test_history_is_kept_for_its_owner_alone(service, terminal, top, tmp_path):
     t.expect("numChildren")
     t.send("\x15quit\n")
     assert t.wait() == OK
+    assert st.S_IMODE(file.stat().st_mode) == 0o600
     assert terminal(REEVE_HISTORY="").do("pwd")
     assert file.read_text().count("pwd") == 2
 
@@ -1109,7 +1119,7 @@ def test_a_session_that_is_lost_says_so(make_server, terminal):
     t = terminal("--timeout", "1000", hosts=server.hosts)
     t.raw = b""
     server.kill()
-    t.expect(r"session 0x\w+ is over.*> $")
+    t.expect(r"session 0x[1-9a-f]\w+ is over.*> $")
     server.start()
     t.expect(r"CONNECTED\] /> $")
     t.do("getEphemerals", r"\[\]")
