@@ -413,6 +413,10 @@ static void on_log_full(struct leader *l, int64_t zxid)
         acts_hold(&l->acts, p.txn);
         acts_add(&l->acts, (struct role_action){.type = ROLE_ABORT, .zxid = p.zxid, .txn = p.txn});
     }
+    for (size_t i = l->syncs_at; i < l->syncs_n; i++) {
+        l->syncs[i].zxid = l->proposals.committed; // what they waited for will not come
+    }
+    answer_syncs(l);
 }
 
 // Java LearnerHandler takes the first ACK for that of NEWLEADER; here it is the one that says so,
@@ -436,9 +440,9 @@ static void on_ack(struct leader *l, struct peer *p, int64_t zxid)
 
 static void on_sync(struct leader *l, int64_t sid, uint64_t tag)
 {
-    // Alone, whatever anybody was told of is applied.
-    bool waits = l->proposals.n && !l->s.alone;
-    int64_t after = waits ? l->proposals.last_proposed : l->proposals.committed;
+    // Also alone, where nothing that was answered is missing: who has lost the answer to a write
+    // with its connection asks for a sync, then looks whether the write is there.
+    int64_t after = l->proposals.n ? l->proposals.last_proposed : l->proposals.committed;
     if (l->syncs_n == l->syncs_cap && l->syncs_at > l->syncs_n / 2) {
         l->syncs_n -= l->syncs_at;
         memmove(l->syncs, l->syncs + l->syncs_at, l->syncs_n * sizeof(*l->syncs));

@@ -110,16 +110,42 @@ static void a_failed_log_ends_the_role(void **state)
     end();
 }
 
-static void sync_is_answered_with_what_is_committed(void **state)
+static void expect_synced(size_t at, uint64_t tag, int64_t zxid)
+{
+    assert_int_equal(out.actions[at].type, ROLE_SYNCED);
+    assert_int_equal(out.actions[at].tag, tag);
+    assert_int_equal(out.actions[at].zxid, zxid);
+}
+
+static void a_sync_waits_for_what_was_asked_before(void **state)
+{
+    (void)state;
+    begin(7);
+    step((struct role_event){.type = ROLE_IN_SYNC, .sid = 1, .tag = 98});
+    expect_synced(0, 98, 7);
+    propose();
+    step((struct role_event){.type = ROLE_IN_SYNC, .sid = 1, .tag = 99});
+    assert_int_equal(out.n, 0);
+    step((struct role_event){.type = ROLE_IN_LOGGED, .zxid = 8});
+    assert_int_equal(out.n, 2);
+    assert_int_equal(out.actions[0].type, ROLE_COMMIT);
+    expect_synced(1, 99, 8);
+    end();
+}
+
+static void a_sync_does_not_wait_for_what_a_full_disk_refuses(void **state)
 {
     (void)state;
     begin(7);
     propose();
+    propose();
     step((struct role_event){.type = ROLE_IN_SYNC, .sid = 1, .tag = 99});
-    assert_int_equal(out.n, 1);
-    assert_int_equal(out.actions[0].type, ROLE_SYNCED);
-    assert_int_equal(out.actions[0].tag, 99);
-    assert_int_equal(out.actions[0].zxid, 7);
+    assert_int_equal(out.n, 0);
+    step((struct role_event){.type = ROLE_IN_LOG_FULL, .zxid = 8});
+    assert_int_equal(out.n, 3);
+    assert_int_equal(out.actions[0].type, ROLE_COMMIT);
+    assert_int_equal(out.actions[1].type, ROLE_ABORT);
+    expect_synced(2, 99, 8);
     end();
 }
 
@@ -171,7 +197,8 @@ int main(void)
         cmocka_unit_test(commits_follow_the_log_in_order),
         cmocka_unit_test(what_the_log_refused_is_aborted_and_its_zxids_are_free),
         cmocka_unit_test(a_failed_log_ends_the_role),
-        cmocka_unit_test(sync_is_answered_with_what_is_committed),
+        cmocka_unit_test(a_sync_waits_for_what_was_asked_before),
+        cmocka_unit_test(a_sync_does_not_wait_for_what_a_full_disk_refuses),
         cmocka_unit_test(the_end_of_an_epoch_is_no_event),
         cmocka_unit_test(random_histories_commit_each_zxid_once),
     };
