@@ -59,11 +59,13 @@ enum run { RUN_SETTLING, RUN_LOOKING, RUN_LEADING, RUN_FOLLOWING, RUN_OBSERVING,
 
 // An answer that had to wait until serve's submits were read.
 struct answer {
-    enum { ANSWER_SYNCED, ANSWER_RENEWED, ANSWER_REFUSED } kind;
+    enum { ANSWER_SYNCED, ANSWER_RENEWED, ANSWER_REFUSED, ANSWER_ASTRAY } kind;
     uint64_t tag;    // SYNCED, RENEWED
     bool alive;      // RENEWED
     int64_t session; // REFUSED
     int32_t cxid, op;
+    enum zkerr err; // REFUSED
+    int64_t sid;    // ASTRAY: an observer that this server and a session disagree about
 };
 
 // A sync that the leader was asked for: of an own client (tag), or of an observer below.
@@ -273,6 +275,7 @@ bool observers_listens(const struct node *n, uint32_t listener);
 // below) speaks for it. The leader cannot tell them apart, it sees this server's sid.
 void observers_renewed(struct node *n, int64_t session, int64_t sid);
 bool observers_may_speak(const struct node *n, int64_t session, int64_t sid);
+bool observers_is_settled(const struct node *n, int64_t session); // where it was renewed, long ago
 // The voter that this observer is to dial next; false: the leader.
 bool observers_next_master(struct node *n, int64_t *sid);
 

@@ -117,6 +117,11 @@ bool observers_may_speak(const struct node *n, int64_t session, int64_t sid)
     return !n->obsmaster || !expiry_owner(n->ens->speakers, session, &speaker) || speaker == sid;
 }
 
+bool observers_is_settled(const struct node *n, int64_t session)
+{
+    return n->obsmaster && expiry_is_past(n->ens->speakers, session, n->env->now);
+}
+
 static void forget_closed(struct node *n, const struct blob *txn)
 {
     struct txn_header h;

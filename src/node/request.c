@@ -22,8 +22,8 @@ void request_answer_later(struct node *n, struct answer a)
 
 void request_refuse_later(struct node *n, int64_t session, int32_t cxid, int32_t op)
 {
-    request_answer_later(
-        n, (struct answer){.kind = ANSWER_REFUSED, .session = session, .cxid = cxid, .op = op});
+    request_answer_later(n, (struct answer){ANSWER_REFUSED, .session = session, .cxid = cxid,
+                                            .op = op, .err = ZK_SYSTEMERROR});
 }
 
 static void answer(struct node *n, const struct answer *a)
@@ -38,8 +38,15 @@ static void answer(struct node *n, const struct answer *a)
         serve_on_renewed(n->serve, a->tag, a->alive, now, wall);
         break;
     case ANSWER_REFUSED:
-        serve_on_refuse(n->serve, a->session, a->cxid, a->op, ZK_SYSTEMERROR, now, wall);
+        serve_on_refuse(n->serve, a->session, a->cxid, a->op, a->err, now, wall);
         break;
+    case ANSWER_ASTRAY: {
+        struct peer_conn *c = n->obsmaster ? peers_of_sid(&n->ens->peers, a->sid) : NULL;
+        if (c && c->observer) {
+            port_drop(n, c, "it speaks for a session that was renewed elsewhere since");
+        }
+        break;
+    }
     }
 }
 
@@ -235,6 +242,21 @@ static bool comes_late(const struct node *n, int64_t sid, const struct learner_r
            req->type != OP_SYNC && !observers_may_speak(n, req->session_id, sid);
 }
 
+// Or it does not come late: the client is here, and what came late is its renewal elsewhere, which
+// it gave up before it came here (ZOOKEEPER-710 has this on a leader). An own client's connection
+// ends, it comes again and is renewed. A client below an observer comes again if the observer has
+// to; but that only when nothing can be under way any more.
+static void settle(struct node *n, int64_t sid, const struct learner_request *req)
+{
+    if (sid == n->ens->sid) {
+        request_answer_later(n, (struct answer){ANSWER_REFUSED, .session = req->session_id,
+                                                .cxid = req->cxid, .op = req->type,
+                                                .err = ZK_SESSIONMOVED});
+    } else if (observers_is_settled(n, req->session_id)) {
+        request_answer_later(n, (struct answer){ANSWER_ASTRAY, .sid = sid});
+    }
+}
+
 // Of an own client or, by sid, of an observer.
 static void forward(struct node *n, int64_t sid, const struct learner_request *asked,
                     struct slice body, const struct auth *auth)
@@ -246,6 +268,7 @@ static void forward(struct node *n, int64_t sid, const struct learner_request *a
     struct learner_request req = *asked;
     struct buf refused = {0};
     if (comes_late(n, sid, &req)) {
+        settle(n, sid, &req);
         struct delete_request root = {SLICE_LIT("/"), -1};
         jute_put_record(&refused, &record_delete_request, &root);
         req.type = OP_DELETE;

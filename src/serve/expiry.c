@@ -199,6 +199,12 @@ bool expiry_has(const struct expiry *e, int64_t session, int32_t *timeout_ms)
     return h != 0;
 }
 
+bool expiry_is_past(const struct expiry *e, int64_t session, struct mono now)
+{
+    uint32_t h = *find(e, session);
+    return h && entry_at(e, h)->deadline * e->tick_ns <= now.ns;
+}
+
 bool expiry_owner(const struct expiry *e, int64_t session, int64_t *owner)
 {
     uint32_t h = *find(e, session);

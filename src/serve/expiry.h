@@ -28,6 +28,8 @@ bool expiry_has(const struct expiry *e, int64_t session, int32_t *timeout_ms);
 #define EXPIRY_NO_OWNER INT64_MIN
 bool expiry_owner(const struct expiry *e, int64_t session, int64_t *owner);
 void expiry_set_owner(struct expiry *e, int64_t session, int64_t owner); // unknown: ignored
+// Its deadline is at or before now. Unknown: false.
+bool expiry_is_past(const struct expiry *e, int64_t session, struct mono now);
 size_t expiry_count(const struct expiry *e);
 // A session whose deadline is at or before now; false: none left. It stays in the table until
 // touched or removed and is named again, but not before the next tick: the caller may ask in a

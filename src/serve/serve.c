@@ -292,7 +292,9 @@ void serve_on_refuse(struct serve *s, int64_t session, int32_t cxid, int32_t op,
             x = order_oldest_write(&c->order, &s->items);
             x = x && x->xid == cxid ? x : NULL;
         }
-        if (x) {
+        if (x && err == ZK_SESSIONMOVED) {
+            core_close(s, c); // as answer_txn() does
+        } else if (x) {
             int64_t zxid = tree_zxid(s->tree);
             struct buf frame = {0};
             reply_head_encode(&frame, cxid, zxid, err);
