@@ -27,6 +27,7 @@ void check_guest_gain(struct world *w, uint32_t guest, uint32_t thing, int64_t t
                     guest, thing, (uint64_t)token, (uint64_t)t->token);
     }
     t->believers |= 1u << guest;
+    t->newest = guest;
     t->token = token;
     t->since_ns = w->now_ns;
     t->grants++;
@@ -44,11 +45,11 @@ void check_guest_lose(struct world *w, uint32_t guest, uint32_t thing)
 void check_guest_woke(struct world *w, uint32_t guest)
 {
     for (uint32_t i = 0; i < THINGS; i++) {
-        unsigned b = w->things[i].believers;
-        if ((b & 1u << guest) && (b & ~(1u << guest))) {
+        if ((w->things[i].believers & 1u << guest) && w->things[i].newest != guest) {
             report_fail(&w->report,
-                        "guest %u has slept, others have thing %u now, and it still believes to",
-                        guest, i);
+                        "guest %u has slept, guest %u was given thing %u, and it still believes to "
+                        "have it",
+                        guest, w->things[i].newest, i);
         }
     }
 }

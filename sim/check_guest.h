@@ -13,7 +13,8 @@ enum { THINGS = 4 }; // locks and elections there are
 
 struct thing {
     unsigned believers; // bits of clients
-    int64_t token;      // of the newest grant
+    uint32_t newest;    // who was given it last
+    int64_t token;      // of that grant
     int64_t since_ns;   // last gained or lost
     uint64_t grants;
 };

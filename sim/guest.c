@@ -15,7 +15,7 @@ enum { TICK_MS = 20, CALM_PATIENCE_S = 12 };
 
 bool guest_is_paused(const struct guest *g)
 {
-    return g->paused_until_ns > g->c->w->now_ns;
+    return g->paused_until_ns != 0; // until it has woken up
 }
 
 static struct mono guest_now(const struct guest *g)
@@ -298,7 +298,7 @@ static void stall(struct guest *g, bool stalled)
 static void maybe_pause(struct guest *g)
 {
     struct world *w = g->c->w;
-    if (g->paused_until_ns && !guest_is_paused(g)) {
+    if (g->paused_until_ns && (g->paused_until_ns <= w->now_ns || w->phase != PHASE_STORM)) {
         g->paused_until_ns = 0;
         report_line(&w->report, "guest %u goes on", g->c->index);
         guest_run(g); // first of all it learns what time it is
@@ -339,6 +339,17 @@ static void leave(struct guest *g)
     }
 }
 
+// Its timer is as exact as a system's.
+static int64_t next_tick_ns(const struct guest *g)
+{
+    int64_t in = TICK_MS * SIM_MS + world_delay(g->c->w, SIM_MS);
+    if (!g->zk || guest_is_paused(g)) {
+        return in;
+    }
+    int64_t until = client_deadline(g->zk).ns - guest_now(g).ns;
+    return until > 0 && until < in ? until : in;
+}
+
 void guest_tick(struct client *c)
 {
     struct guest *g = c->guest;
@@ -347,7 +358,8 @@ void guest_tick(struct client *c)
         return;
     }
     maybe_pause(g);
-    if (!guest_is_paused(g)) {
+    guest_run(g); // what is due comes before what the program does now
+    if (g->zk && !guest_is_paused(g)) {
         if (w->phase >= PHASE_DRAIN) {
             leave(g);
         } else {
@@ -356,6 +368,5 @@ void guest_tick(struct client *c)
         }
         guest_run(g);
     }
-    world_later(w, TICK_MS * SIM_MS + world_delay(w, SIM_MS),
-                (struct sched_event){.kind = SCHED_CLIENT, .a = c->index});
+    world_later(w, next_tick_ns(g), (struct sched_event){.kind = SCHED_CLIENT, .a = c->index});
 }

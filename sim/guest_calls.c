@@ -5,8 +5,8 @@
 // - each callback is called exactly once; each one-shot watch that was set, exactly once; a
 // persistent
 //   one until its last event and not after;
-// - numbers are written in order, so what is read is never older than the last number acknowledged,
-//   and never one whose write is said not to have happened;
+// - numbers are written in order, so what is read is never older than the last number acknowledged
+//   in this session, and never one whose write is said not to have happened;
 // - a write of number n is never executed when an earlier one is lost and may not have been.
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +16,8 @@
 #include "base/mem.h"
 #include "sim/guest_work.h"
 #include "sim/world.h"
+
+enum { BLIND_S = 20 }; // longer than any session lives without its client
 
 struct guest_call {
     struct guest_calls *calls;
@@ -51,11 +53,9 @@ static void on_event(void *ctx, const struct reeve_event *ev)
 
 static void note_write(struct guest_calls *s, struct guest_call *c, const struct reeve_result *r)
 {
-    if (r->error == REEVE_OK) {
+    if (r->error == REEVE_OK && s->w->now_ns > s->blind_until_ns) {
         s->acknowledged = c->number > s->acknowledged ? c->number : s->acknowledged;
-    } else if (r->maybe_done) {
-        s->maybe = c->number > s->maybe ? c->number : s->maybe;
-    } else if (s->never_n < CALLS_NEVER_MAX) {
+    } else if (r->error && !r->maybe_done && s->never_n < CALLS_NEVER_MAX) {
         s->never[s->never_n++] = c->number;
     }
 }
@@ -195,11 +195,23 @@ static void unwatch_one(struct guest_calls *s)
     }
 }
 
+// A new session may be with a server that is behind; and as long as the servers have the old one,
+// its last writes may still be executed, behind those of the new one.
+static void on_session(void *ctx, const struct reeve_session *session)
+{
+    struct guest_calls *s = ctx;
+    if (session->state == REEVE_STATE_LOST) {
+        s->acknowledged = 0;
+        s->blind_until_ns = s->w->now_ns + BLIND_S * SIM_S;
+    }
+}
+
 void guest_calls_init(struct guest_calls *s, struct world *w, struct reeve *zk, uint32_t guest)
 {
     *s = (struct guest_calls){.w = w, .zk = zk, .guest = guest};
     s->depth = 1 + (size_t)world_below(w, world_chance(w, 1, 3) ? 40 : 4);
     snprintf(s->path, sizeof(s->path), "%s-%u", GUESTS_PATH, guest);
+    must(!reeve_listen(zk, on_session, s));
 }
 
 void guest_calls_tick(struct guest_calls *s)

@@ -144,7 +144,8 @@ static void on_lost(void *ctx, enum reeve_error why)
 static void on_failed(void *ctx, enum reeve_error why)
 {
     struct guest_work *k = ctx;
-    if (!k->leaving) {
+    k->joined = false; // a full disk refuses its node; it comes again
+    if (!k->leaving && why != REEVE_SYSTEM_ERROR) {
         report_fail(&world_of(k)->report, "guest %u can take part no longer: %s", k->g->c->index,
                     reeve_error_name(why));
     }

@@ -17,8 +17,9 @@ struct guest_calls {
     struct guest_call *all; // to the end of the run
     size_t flying, depth;
     char path[24];
-    uint64_t number, acknowledged, maybe; // of writes: submitted, answered, perhaps executed
-    uint64_t never[CALLS_NEVER_MAX];      // surely not executed
+    int64_t blind_until_ns;
+    uint64_t number, acknowledged;   // of writes: submitted, answered in this session
+    uint64_t never[CALLS_NEVER_MAX]; // surely not executed
     size_t never_n;
 };
 
