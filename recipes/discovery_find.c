@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asking the server for a service's instances, once. Each question is an object
-// of its own, which goes when it is answered: it needs nothing of the
-// reeve_discovery but its base.
+// Asking the server for a service's instances, once. Each question is an object of its own, which
+// goes when it is answered: it needs nothing of the reeve_discovery but its base.
 #include "recipes/discovery_find.h"
 
 #include <string.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asking for the instances below one path, once; and what of a reeve_discovery
-// that needs.
+// Asking for the instances below one path, once; and what of a reeve_discovery that needs.
 #pragma once
 
 #include "reeve/discovery.h"

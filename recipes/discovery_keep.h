@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps one node there: a registration, or a claim that only one can hold. Used
-// by everything that has a name on the server: instances, Dubbo's URLs, members
-// of a group, owners of partitions.
+// Keeps one node there: a registration, or a claim that only one can hold. Used by everything that
+// has a name on the server: instances, Dubbo's URLs, members of a group, owners of partitions.
 //
-// It has two halves that one function (step) brings together, with at most one
-// request under way: what is wanted (the node with this data, or no node of
-// ours), and what is known of the server:
+// It has two halves that one function (step) brings together, with at most one request under way:
+// what is wanted (the node with this data, or no node of ours), and what is known of the server:
 //
 //     NOTHING   no node of ours that we know of
-//     UNSURE    a write's answer was lost, or somebody is in the way: to be
-//     looked at OURS      it is there and belongs to this session (or to
-//     nobody: persistent) OTHERS    it is there and belongs to another session
+//     UNSURE    a write's answer was lost, or somebody is in the way: to be looked at
+//     OURS      it is there and belongs to this session (or to nobody: persistent)
+//     OTHERS    it is there and belongs to another session
 //
-// UNSURE is found out by a read behind a sync. While the session lives, a node
-// that the session owns can only be ours, and nobody else's write under it can
-// be under way; that makes a deletion safe that is tried twice: it is never
-// sent again before the look has said OURS. An ephemeral node of an earlier
-// session of ours is OTHERS.
+// UNSURE is found out by a read behind a sync. While the session lives, a node that the session
+// owns can only be ours, and nobody else's write under it can be under way; that makes a deletion
+// safe that is tried twice: it is never sent again before the look has said OURS. An ephemeral node
+// of an earlier session of ours is OTHERS. `final`: there will be no other session, and so no more
+// tries.
 //
-// All on the loop's thread, embedded in a kit_object's struct or in a piece of
-// its memory, which must live until KEEP_GONE was told.
+// All on the loop's thread, embedded in a kit_object's struct or in a piece of its memory, which
+// must live until KEEP_GONE was told.
 #pragma once
 
 #include "recipes/kit.h"
@@ -37,8 +35,7 @@ enum keep_news {
     KEEP_THERE,  // it is there, with the data of keep_start() or keep_set()
     KEEP_LOST,   // it was there, and is not ours any more
     KEEP_OTHERS, // somebody else's is there: being waited for
-    KEEP_FAILED, // with an error; tried again at the next connection, or shortly
-                 // (NO_MEMORY)
+    KEEP_FAILED, // with an error; tried again at the next connection, soon (NO_MEMORY), or never
     KEEP_GONE    // the last word after keep_stop(). An error: it may be there still
 };
 
@@ -69,8 +66,7 @@ struct keep {
     struct kit_timer again;
 };
 
-// path is copied, data too. NO_MEMORY. It is given back by KEEP_GONE, or
-// keep_fini().
+// path is copied, data too. NO_MEMORY. It is given back by KEEP_GONE, or keep_fini().
 enum reeve_error keep_init(struct keep *k, struct kit_object *o, const char *path, unsigned flags,
                            keep_fn *fn);
 void keep_fini(struct keep *k); // of one that was never started, or is gone

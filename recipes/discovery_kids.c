@@ -146,8 +146,8 @@ enum reeve_error kids_add(struct kids *k, const char *name)
     return REEVE_OK;
 }
 
-// It is freed now, or by the request for it that is under way; what is due is
-// taken off the queue when its turn comes.
+// It is freed now, or by the request for it that is under way; what is due is taken off the queue
+// when its turn comes.
 static void let_go(struct kid *c)
 {
     c->gone = true;
@@ -165,8 +165,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-// The sorted names become the list. What is new is made first, so that without
-// memory nothing has changed but that some are there already.
+// The sorted names become the list. What is new is made first, so that without memory nothing has
+// changed but that some are there already.
 static enum reeve_error merge(struct kids *k, const char **names, size_t n)
 {
     for (size_t i = 0; i < k->n; i++) {
@@ -264,8 +264,7 @@ static void try_again(struct kit_object *o, void *arg)
     step(k);
 }
 
-// Reading has failed; what is due stays due, and is tried at the next
-// connection or a while later.
+// Reading has failed; what is due stays due, and is tried at the next connection or a while later.
 static void fail(struct kids *k, enum reeve_error e)
 {
     if (!k->on) {
@@ -355,8 +354,7 @@ static bool take_data(struct kid *c, const struct reeve_result *r)
     return true;
 }
 
-// The node is not there. A child will be missing in the next list; a named one
-// is waited for.
+// The node is not there. A child will be missing in the next list; a named one is waited for.
 static void take_absence(struct kid *c)
 {
     if (c->kids->flags & KIDS_NAMED) {

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Follows the children of one node, or some named nodes below it, with their
-// data if wanted: what providers, subscriptions and groups know of others.
-// One-shot watches, which every server has.
+// Follows the children of one node, or some named nodes below it, with their data if wanted: what
+// providers, subscriptions and groups know of others. One-shot watches, which every server has.
 //
-// After each change everything that is due is read (at most KIDS_READS at a
-// time), and then changed() is told once; what was known is kept until then,
-// and beyond when the server cannot be asked (`stale`). When the connection is
-// made again the list is read anew, and with a new session the data as well. A
-// node that is not there has no children: its creation is waited for.
+// After each change everything that is due is read (at most KIDS_READS at a time), and then
+// changed() is told once; what was known is kept until then, and beyond when the server cannot be
+// asked (`stale`). When the connection is made again the list is read anew, and with a new session
+// the data as well. A node that is not there has no children: its creation is waited for.
 //
-// The picture is not a snapshot: each part is as new as its own read, and what
-// changes meanwhile comes as the next change. States that last are all seen.
+// The picture is not a snapshot: each part is as new as its own read, and what changes meanwhile
+// comes as the next change. States that last are all seen.
 //
 // On the loop's thread, embedded in a kit_object's struct.
 #pragma once

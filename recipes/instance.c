@@ -2,16 +2,14 @@
 //
 // One instance: its JSON, and what is given to callers.
 //
-// An instance that was read keeps the parsed tree: the strings of the public
-// struct point into it. What the tree has not as a string (the payload as text,
-// numbers among the metadata, the uri's template) stands in memory of the
-// client's allocator. It never changes after it was made, so that threads share
-// it by an atomic count alone.
+// An instance that was read keeps the parsed tree: the strings of the public struct point into it.
+// What the tree has not as a string (the payload as text, numbers among the metadata, the uri's
+// template) stands in memory of the client's allocator. It never changes after it was made, so that
+// threads share it by an atomic count alone.
 //
-// Written text is put together by hand and not by the JSON library: Curator's
-// readers and those who compare bytes get exactly Jackson's order and escapes,
-// and the payload as the caller wrote it. Then it is parsed like a stranger's,
-// which finds bad UTF-8 and the like.
+// Written text is put together by hand and not by the JSON library: Curator's readers and those who
+// compare bytes get exactly Jackson's order and escapes, and the payload as the caller wrote it.
+// Then it is parsed like a stranger's, which finds bad UTF-8 and the like.
 #include "recipes/instance.h"
 
 #include <inttypes.h>
@@ -126,8 +124,8 @@ struct part { // of a template: a literal, or a variable's name
     bool variable;
 };
 
-// Takes the next part off *at, as Curator's UriSpec(String) splits. 1: a part;
-// 0: the end; -1: an open or a stray brace.
+// Takes the next part off *at, as Curator's UriSpec(String) splits. 1: a part; 0: the end; -1: an
+// open or a stray brace.
 static int next_part(const char **at, struct part *part)
 {
     for (;;) {
@@ -279,8 +277,8 @@ static void put_payload(struct text *t, const struct reeve_instance *i)
     text_str(t, "}");
 }
 
-// JsonInstanceSerializer.serialize, which leaves `enabled` out for old readers:
-// where it is true, so do we.
+// JsonInstanceSerializer.serialize, which leaves `enabled` out for old readers: where it is true,
+// so do we.
 static bool put_instance(struct text *t, const struct reeve_instance *i)
 {
     text_str(t, "{\"name\":");
@@ -412,8 +410,7 @@ static bool read_type(const json_t *o, enum reeve_service_type *type)
     return !s;
 }
 
-// The template back from its parts. A brace in a literal is written as its
-// variable.
+// The template back from its parts. A brace in a literal is written as its variable.
 static enum reeve_error read_uri_spec(struct instance *i, const json_t *spec)
 {
     if (!spec || json_is_null(spec)) {

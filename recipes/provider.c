@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One service as its clients see it: kids (discovery_kids.h) follow the
-// instances on the loop's thread, and a pick (provider_pick.h) chooses among
-// them on any thread.
+// One service as its clients see it: kids (discovery_kids.h) follow the instances on the loop's
+// thread, and a pick (provider_pick.h) chooses among them on any thread.
 //
-// This is the one recipe with a lock. Its callers pick an instance for every
-// request they make, and a message to the loop and back would cost a hundred
-// times the choice. The lock guards `pick`, `read`, `stale` and `why`; it is
-// held for the choice and for putting in a new set, never during a callback, a
-// request or the parsing of JSON.
+// This is the one recipe with a lock. Its callers pick an instance for every request they make, and
+// a message to the loop and back would cost a hundred times the choice. The lock guards `pick`,
+// `read`, `stale` and `why`; it is held for the choice and for putting in a new set, never during a
+// callback, a request or the parsing of JSON.
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

@@ -111,15 +111,14 @@ static uint64_t draw(struct pick *p)
     return z ^ (z >> 31);
 }
 
-// Evenly from 0 to n - 1: the high half of the product, whose bias is below n /
-// 2^64.
+// Evenly from 0 to n - 1: the high half of the product, whose bias is below n / 2^64.
 static uint64_t draw_below(struct pick *p, uint64_t n)
 {
     return (uint64_t)(((unsigned __int128)draw(p) * n) >> 64);
 }
 
-// Which one of the `up` instances that can be picked is next, counted among
-// those; or by weight, counted along the weights of those.
+// Which one of the `up` instances that can be picked is next, counted among those; or by weight,
+// counted along the weights of those.
 static uint64_t next_number(struct pick *p, uint64_t up, uint64_t weight)
 {
     if (p->balance == REEVE_ROUND_ROBIN) {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which one of a set of instances is next, and which are left out: the rules of
-// a provider, without servers, threads and clocks. Curator's strategies and its
-// DownInstancePolicy.
+// Which one of a set of instances is next, and which are left out: the rules of a provider, without
+// servers, threads and clocks. Curator's strategies and its DownInstancePolicy.
 #pragma once
 
 #include "reeve/discovery.h"
 
-// What callers had trouble with. The first error starts a time in which errors
-// are counted; at the end of it they are forgotten.
+// What callers had trouble with. The first error starts a time in which errors are counted; at the
+// end of it they are forgotten.
 struct down {
     const struct reeve_instance *instance; // kept
     uint32_t errors;
@@ -34,8 +33,7 @@ struct pick {
 };
 
 void pick_fini(struct pick *p);
-// The new set, which is taken over. NO_MEMORY: the old one stays, and `set` the
-// caller's.
+// The new set, which is taken over. NO_MEMORY: the old one stays, and `set` the caller's.
 enum reeve_error pick_set(struct pick *p, struct reeve_instances *set);
 // Kept for the caller, or NULL: none can be picked.
 const struct reeve_instance *pick_next(struct pick *p, int64_t now_ms);

@@ -6,7 +6,9 @@
 // Layout: <root>/<service>/{providers,consumers,configurators,routers}/<URL>, the service's name
 // and the URL encoded as Java's URLEncoder does. The parents are persistent, the leaves ephemeral
 // (persistent with the parameter dynamic=false); nobody reads the leaves' data. The application
-// level (/services/<app>/<host:port>) is Curator's layout with Dubbo's payload: see discovery.h.
+// level (/services/<app>/<host:port>) is Curator's layout with Dubbo's payload, an object with the
+// members @class (org.apache.dubbo.registry.zookeeper.ZookeeperInstance), id, name and metadata:
+// discovery.h reads and writes it.
 //
 // What is guaranteed: a registered URL is there while the program's session lives, and again after
 // lost sessions; a subscription tells every list of providers that lasts. What is not: a provider
@@ -34,8 +36,8 @@ struct reeve_dubbo_url {
     size_t params_n;
 };
 
-// Parses a URL, not encoded, as Dubbo does (also [::1]-less IPv6 with a scope; "default." keys give
-// their short names, too). MALFORMED: no URL; NO_MEMORY. For reeve_dubbo_url_release().
+// Parses a URL, not encoded, as Dubbo's URLStrParser does; keys that begin with "default." give
+// their short names, too. MALFORMED: no URL; NO_MEMORY. For reeve_dubbo_url_release().
 REEVE_API enum reeve_error reeve_dubbo_url_parse(const struct reeve *zk, const char *text,
                                                  const struct reeve_dubbo_url **u);
 REEVE_API const struct reeve_dubbo_url *reeve_dubbo_url_keep(const struct reeve_dubbo_url *u);
