@@ -50,7 +50,8 @@ enum reeve_partition_what {
     REEVE_PARTITIONS_ASSIGNED, // they are this member's now
     REEVE_PARTITIONS_REVOKED,  // finish with them, commit, and call reeve_partition_released()
     REEVE_PARTITIONS_LOST,     // they are not this member's any more; nothing is to be answered
-    REEVE_PARTITIONS_FAILED    // something does not work (`error`); tried again
+    // Something does not work (`error`). Tried again soon, or when the connection is next made.
+    REEVE_PARTITIONS_FAILED
 };
 
 struct reeve_partition_event {
