@@ -501,6 +501,54 @@ static void recovery_keeps_every_sound_record(void **state)
     buf_fini(&b);
 }
 
+static void put_entry(struct buf *b, struct slice entry)
+{
+    size_t at = b->n;
+    logfile_put_record(b, entry);
+    logfile_seal(b->p + at, b->n - at);
+}
+
+// Right checksums, and yet no transactions: too short, of a type that nobody knows, one that ends
+// within a field, one that goes back.
+static void what_is_no_transaction_is_left_out(void **state)
+{
+    (void)state;
+    struct fake_env *f = fake_env_new(9);
+    struct buf b = {0}, entry = {0}, text = {0};
+    struct txn_header hdr = {.client_id = 1, .zxid = 3, .type = 77};
+    small_log(&b, 2, 0);
+    put_entry(&b, SLICE_LIT("short"));
+    txn_encode_header(&entry, &hdr);
+    put_entry(&b, buf_slice(&entry));
+    buf_clear(&entry);
+    hdr.type = OP_SET_DATA;
+    txn_encode_header(&entry, &hdr);
+    buf_put(&entry, "\0\0\0\x20/a", 6);
+    put_entry(&b, buf_slice(&entry));
+    log_kit_records(&b, 3, 3);
+    log_kit_records(&b, 2, 2);
+    log_kit_records(&b, 4, 5);
+    fake_env_plant(f, DIR "/log.1", buf_slice(&b));
+    static const char *const names[] = {"log.1", NULL};
+    assert_int_equal(check_files(f, names, &text), LOG_DAMAGED);
+    buf_put_u8(&text, 0);
+    assert_true(has(&text, "a record of 5 bytes: it is too short for a transaction\n"));
+    assert_true(has(&text, "a record of 32 bytes: its type is not known\n"));
+    assert_true(has(&text, "a record of 38 bytes: its content is malformed\n"));
+    assert_true(has(&text, "zxid 0x2 follows 0x3: it goes back\n"));
+    assert_int_equal(recover(f, DIR "/log.1", DIR "/log.2"), 5);
+    static const char *const out[] = {"log.2", NULL};
+    buf_clear(&text);
+    check_files(f, out, &text);
+    buf_put_u8(&text, 0);
+    assert_true(has(&text, "5 records, zxid 0x1 to 0x5, "));
+    assert_false(has(&text, "record of"));
+    buf_fini(&b);
+    buf_fini(&entry);
+    buf_fini(&text);
+    fake_env_free(&f);
+}
+
 // ---- snapshots ----------------------------------------------------------------------------------
 
 static void put_file(const char *path, struct slice content)
@@ -813,6 +861,7 @@ int main(void)
         cmocka_unit_test(gaps_between_files_are_seen),
         cmocka_unit_test(a_torn_end_is_named),
         cmocka_unit_test(recovery_keeps_every_sound_record),
+        cmocka_unit_test(what_is_no_transaction_is_left_out),
         cmocka_unit_test(golden_snapshots_are_read),
         cmocka_unit_test(a_difference_is_told),
         cmocka_unit_test(a_summary_counts),

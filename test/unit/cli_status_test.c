@@ -224,13 +224,15 @@ static void rates_are_differences(void **state)
             one_server(100, 90, 0x100000005,
                        " /h:1[1](queued=0,recved=50,sent=50,sid=0x1,lop=GETD)\n"
                        " /h:2[1](queued=0,recved=50,sent=50,sid=0x2,lop=GETD)\n"
+                       " /h:4[1](queued=0,recved=7,sent=7,sid=0x4,lop=GETD)\n"
                        " /h:9[1](queued=0,recved=1,sent=0)\n"),
             1000);
-    assert_int_equal(a->conns_n, 2); // one without a session is no client
+    assert_int_equal(a->conns_n, 3); // one without a session is no client
     look_at(b,
             one_server(300, 190, 0x100000015,
                        " /h:3[1](queued=0,recved=20,sent=20,sid=0x3,lop=SETD)\n"
                        " /h:2[1](queued=0,recved=150,sent=150,sid=0x2,lop=GETD)\n"
+                       " /h:4[1](queued=0,recved=8,sent=8,sid=0x44,lop=GETD)\n"
                        " /h:1[1](queued=0,recved=51,sent=51,sid=0x1,lop=PING)\n"),
             3000);
     struct top_rates r = top_server_rates(a, b, 0);
@@ -238,14 +240,16 @@ static void rates_are_differences(void **state)
     assert_true(is(r.received_s, 100) && is(r.sent_s, 50) && is(r.txns_s, 8));
     assert_true(is(r.latency_ms, 2));
     top_conn_rates(a, b);
-    const struct top_conn *v[3];
+    const struct top_conn *v[4];
     assert_int_equal(top_busiest(b, v, 2), 2);
     assert_int_equal(v[0]->now.session, 2);
     assert_true(is(v[0]->received_s, 50));
     assert_int_equal(v[1]->now.session, 3);
     assert_true(is(v[1]->received_s, 10)); // new: all that it did
-    assert_int_equal(top_busiest(b, v, 3), 3);
-    assert_int_equal(v[2]->now.session, 1);
+    assert_int_equal(top_busiest(b, v, 4), 4);
+    assert_int_equal(v[2]->now.session, 0x44); // another client at the same address
+    assert_true(is(v[2]->received_s, 4));
+    assert_int_equal(v[3]->now.session, 1);
 
     // Counters that were reset, and a server that was not there.
     r = top_server_rates(b, a, 0);
