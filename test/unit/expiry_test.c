@@ -79,6 +79,30 @@ static void a_suspended_process_expires_nobody(void **state)
     expiry_free(&e);
 }
 
+// Asked at any time, it changes nothing.
+static void a_deadline_can_be_looked_at(void **state)
+{
+    (void)state;
+    struct expiry *e = expiry_new(2000, 1);
+    int64_t id = 0;
+    assert_false(expiry_is_past(e, 7, ms(INT64_MAX / 1000000))); // unknown
+    expiry_add(e, 7, 4000, ms(100));                             // 4100 -> 6000
+    assert_false(expiry_is_past(e, 7, ms(5999)));
+    assert_true(expiry_is_past(e, 7, ms(6000)));
+    assert_false(expiry_is_past(e, 8, ms(6000)));
+    expiry_touch(e, 7, ms(3000)); // 7000 -> 8000
+    assert_false(expiry_is_past(e, 7, ms(7999)));
+    assert_true(expiry_is_past(e, 7, ms(8000)));
+    assert_true(expiry_is_past(e, 7, ms(90000)));
+    assert_true(expiry_due(e, ms(8000), &id)); // as if nobody had looked
+    assert_true(expiry_is_past(e, 7, ms(8000)));
+    expiry_shift(e, 2000);
+    assert_false(expiry_is_past(e, 7, ms(9999)));
+    expiry_remove(e, 7);
+    assert_false(expiry_is_past(e, 7, ms(90000)));
+    expiry_free(&e);
+}
+
 static void prints_sets_as_apache(void **state)
 {
     (void)state;
@@ -175,6 +199,7 @@ int main(void)
         cmocka_unit_test(dies_at_the_first_tick_after_its_timeout),
         cmocka_unit_test(a_touch_moves_the_deadline),
         cmocka_unit_test(a_suspended_process_expires_nobody),
+        cmocka_unit_test(a_deadline_can_be_looked_at),
         cmocka_unit_test(prints_sets_as_apache),
         cmocka_unit_test(dates),
         cmocka_unit_test(random_run),
