@@ -63,6 +63,7 @@ static void clear_paths(struct world *w)
     w->faults.paths_gen++;
     for (uint32_t a = 0; a < w->hosts_n; a++) {
         for (uint32_t b = 0; b < w->hosts_n; b++) {
+            w->net.bad_ns = w->net.paths[a][b].delay_ns ? w->now_ns : w->net.bad_ns;
             w->net.paths[a][b].delay_ns = 0;
             net_block(w, a, b, false);
         }
@@ -111,6 +112,7 @@ static void long_way(struct world *w)
     uint32_t a = (uint32_t)world_below(w, w->hosts_n);
     int64_t delay_ns = faults_up_to(w, 400);
     for (uint32_t b = 0; b < w->hosts_n; b++) {
+        w->net.bad_ns = w->now_ns + delay_ns;
         w->net.paths[a][b].delay_ns = delay_ns;
         w->net.paths[b][a].delay_ns = world_chance(w, 1, 2) ? delay_ns : 0;
     }

@@ -20,7 +20,9 @@ bool guest_is_paused(const struct guest *g)
 
 static struct mono guest_now(const struct guest *g)
 {
-    return (struct mono){g->clock_offset_ns + g->c->w->now_ns};
+    int64_t now_ns = g->c->w->now_ns;
+    return (struct mono){g->clock_offset_ns +
+                         (g->c->w->opt.plant == PLANT_SLOW_GUEST ? now_ns / 2 : now_ns)};
 }
 
 // ---- the driver ------------------------------------------------------------------------------

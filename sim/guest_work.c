@@ -37,6 +37,12 @@ static struct world *world_of(const struct guest_work *w)
     return w->g->c->w;
 }
 
+// The session is over by the own clock; or the servers were first, see check_guest.h.
+static bool is_ours(const struct world *w, enum reeve_error why)
+{
+    return why == REEVE_SESSION_EXPIRED || (why == REEVE_NO_NODE && check_guest_cut_off(w));
+}
+
 // ---- locks -----------------------------------------------------------------------------------
 
 static void set_job(struct lock_job *j, int state)
@@ -67,12 +73,14 @@ static void on_lock_lost(void *ctx, enum reeve_error why)
 {
     struct lock_job *j = ctx;
     struct world *w = world_of(j->work);
-    if (j->state != JOB_HELD || why != REEVE_SESSION_EXPIRED) {
+    if (j->state != JOB_HELD || !is_ours(w, why)) {
         report_fail(&w->report, "guest %u loses lock %u in state %d: %s", j->work->g->c->index,
                     j->thing, (int)j->state, reeve_error_name(why));
     }
     set_job(j, JOB_IDLE);
-    check_guest_lose(w, j->work->g->c->index, j->thing);
+    if (w->opt.plant != PLANT_NO_LOST) {
+        check_guest_lose(w, j->work->g->c->index, j->thing);
+    }
 }
 
 static void give_back(struct lock_job *j)
@@ -133,7 +141,7 @@ static void on_gained(void *ctx, int64_t token)
 static void on_lost(void *ctx, enum reeve_error why)
 {
     struct guest_work *k = ctx;
-    if (!k->leads || why != REEVE_SESSION_EXPIRED) {
+    if (!k->leads || !is_ours(world_of(k), why)) {
         report_fail(&world_of(k)->report, "guest %u loses the lead (it had it: %d): %s",
                     k->g->c->index, (int)k->leads, reeve_error_name(why));
     }

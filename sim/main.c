@@ -111,6 +111,7 @@ static int run_plants(struct options *o, uint64_t from)
         char why[WHY_MAX] = "";
         o->plant = (enum plant)p;
         o->servers = plant_servers(o->plant);
+        o->guests = plant_guests(o->plant);
         for (o->seed = from; o->seed < from + PLANT_SEEDS && !found; o->seed++) {
             found = !run(o, &t, why);
         }
@@ -127,6 +128,7 @@ static bool parse_plant(struct options *o, const char *name)
         if (strcmp(name, plant_name((enum plant)p)) == 0) {
             o->plant = (enum plant)p;
             o->servers = plant_servers(o->plant);
+            o->guests = plant_guests(o->plant);
             return true;
         }
     }

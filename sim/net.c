@@ -279,6 +279,7 @@ void net_freeze(struct world *w, uint32_t i, int64_t for_ns)
 
 void net_block(struct world *w, uint32_t from, uint32_t to, bool blocked)
 {
+    w->net.bad_ns = blocked || w->net.paths[from][to].blocked ? w->now_ns : w->net.bad_ns;
     w->net.paths[from][to].blocked = blocked;
     for (uint32_t i = 0; i < LINKS_MAX && !blocked; i++) {
         if (w->net.links[i].used) {

@@ -63,6 +63,7 @@ struct net {
     struct link links[LINKS_MAX];
     int64_t delay_ns; // mean, drawn per seed
     struct path paths[NET_HOSTS_MAX][NET_HOSTS_MAX];
+    int64_t bad_ns; // when one of them was last not good, 0: never
 };
 
 struct world;

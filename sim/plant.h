@@ -33,7 +33,9 @@
     PLANT(TWICE_ASKED, 3, "twice-asked", "a learner's request reaches the leader twice")        \
     PLANT(SWAP_ASKED, 3, "swap-asked", "two requests of a learner change places")               \
     PLANT(LOST_ASKED, 3, "lost-asked", "a learner's request does not reach the leader")         \
-    PLANT(NO_TOUCH, 3, "no-touch", "learners tell the leader of no live session")
+    PLANT(NO_TOUCH, 3, "no-touch", "learners tell the leader of no live session")               \
+    PLANT(SLOW_GUEST, 1, "slow-guest", "a library's clock goes at half speed: it is told late") \
+    PLANT(NO_LOST, 1, "no-lost", "a guest that loses a lock does not notice")
 
 enum plant {
 #define PLANT(id, servers, name, what) PLANT_##id,
@@ -45,3 +47,4 @@ enum plant {
 const char *plant_name(enum plant p);
 const char *plant_what(enum plant p);
 int plant_servers(enum plant p); // how many it needs
+int plant_guests(enum plant p);

@@ -31,6 +31,11 @@ const char *plant_what(enum plant p)
     return plants[p].what;
 }
 
+int plant_guests(enum plant p)
+{
+    return p == PLANT_SLOW_GUEST || p == PLANT_NO_LOST ? GUESTS_MAX : 0;
+}
+
 int plant_servers(enum plant p)
 {
     return plants[p].servers;
