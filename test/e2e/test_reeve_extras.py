@@ -6,6 +6,7 @@ kazoo contends as well. Helpers are those of test_reeve_shell.py.
 """
 import json
 import os
+import pty
 import signal
 import socket
 import struct
@@ -775,6 +776,28 @@ def test_what_the_command_has_started_ends_with_it(service, top, running):
     r.proc.send_signal(signal.SIGTERM)
     assert r.end().code == 128 + signal.SIGTERM
     harness.poll_until(lambda: gone(sleeper), 5, "the whole group is signalled")
+
+
+def test_ctrl_c_on_a_terminal(service, conn, top):
+    """The terminal sends it to both: the command gets it once, and the lock is given back."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(SHELL, [SHELL, "-s", service.hosts, "lock", top + "/l", "--", "sh", "-c",
+                          "trap 'n=x$n' INT; echo ready; while [ -z $n ]; do sleep 0.05; done; "
+                          "sleep 0.2; echo got-$n; exit 9"], environment())
+    text = b""
+    while b"ready" not in text:
+        text += os.read(fd, 1000)
+    os.write(fd, b"\x03")
+    try:
+        while part := os.read(fd, 1000):
+            text += part
+    except OSError:
+        pass                    # the terminal of a process that has ended
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+    assert b"got-x\r\n" in text, text
+    os.close(fd)
+    assert conn.children(top + "/l") == []
 
 
 # ---- discovery -----------------------------------------------------------------------------------
