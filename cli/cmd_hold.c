@@ -38,7 +38,6 @@ struct hold {
     struct reeve_lock *lock; // one of both
     struct reeve_election *election;
     struct job job;
-    bool interrupted;
 
     pthread_mutex_t mutex; // of what follows
     bool answered;         // we have it, or never will: error
@@ -146,7 +145,6 @@ static int await(struct hold *h)
         turn(h, left_ms);
         int number = job_signals_next(&from_terminal);
         if (number != 0) {
-            h->interrupted = true;
             return 128 + number;
         }
     }
