@@ -18,8 +18,8 @@ import pytest
 
 import harness
 import zk
-from test_reeve_shell import (INTERRUPTED, KINDS, NO, NO_CONNECTION, OK, SHELL, SUPER, USAGE, WAIT_S,
-                              Answer, environment, ok, run)
+from test_reeve_shell import (INTERRUPTED, KINDS, NO, NO_CONNECTION, OK, SHELL, SUPER, USAGE,
+                              WAIT_S, Answer, environment, ok, run)
 
 kazoo_client = pytest.importorskip("kazoo.client")
 
@@ -351,7 +351,8 @@ def test_export_says_what_it_may_not_see(service, conn, top):
         top, f"{top}/masked", f"{top}/open"]
     assert "--no-acl" in run(service, "import", "-", f"{top}/c", data=answer.raw).err
     assert conn.exists(top + "/c/masked") is None
-    assert run(service, "import", "--no-acl", "--merge", "-", f"{top}/c", data=answer.raw).code == OK
+    assert run(service, "import", "--no-acl", "--merge", "-", f"{top}/c",
+               data=answer.raw).code == OK
     assert conn.get_acl(top + "/c/masked")[0] == [(zk.ALL, "world", "anyone")]
 
 
@@ -601,7 +602,7 @@ def test_publish_and_subscribe(service, conn, top, running):
 
 
 def test_follow_over_a_restart(mortal, running):
-    """The session outlives the server; the last value is told, and watch says that it missed some."""
+    """The session outlives the server: the last value is told, watch says that it missed some."""
     with zk.Conn(mortal.port) as c:
         c.create("/v", b"one")
     sub = running(mortal.hosts, "subscribe", "/v")
@@ -690,10 +691,11 @@ def test_who_waits_can_be_ended(service, conn, top, running):
 def test_readers_and_writers(service, conn, top, running):
     a = held(service, running, "lock", "--shared", top + "/l")
     held(service, running, "lock", "--shared", top + "/l")
-    assert run(service, "lock", "--exclusive", "--timeout", "0.2", top + "/l", "--", "true").code == NO
+    writer = ("lock", "--exclusive", "--timeout", "0.2", top + "/l", "--", "true")
+    assert run(service, *writer).code == NO
     a.proc.send_signal(signal.SIGUSR1)          # passed on; sleep ends by it
     assert a.end().code == 128 + signal.SIGUSR1
-    assert run(service, "lock", "--exclusive", "--timeout", "0.2", top + "/l", "--", "true").code == NO
+    assert run(service, *writer).code == NO
 
 
 CRITICAL = "mkdir {d} || {{ echo BROKEN; exit 1; }}; sleep 0.02; rmdir {d}"
@@ -739,7 +741,8 @@ def test_a_contended_lock(service, top, running, tmp_path, with_kazoo):
 
 
 def test_a_killed_leader(service, conn, top, running):
-    first = held(service, running, "elect", "--id", "one", top + "/e", options=["--timeout", "2000"])
+    first = held(service, running, "elect", "--id", "one", top + "/e",
+                 options=["--timeout", "2000"])
     second = running(service.hosts, "elect", top + "/e", "--", "sh", "-c", TOKEN)
     harness.poll_until(lambda: len(conn.children(top + "/e")) == 2, 10, "it stands in line")
     datas = {conn.get(f"{top}/e/{name}")[0] for name in conn.children(top + "/e")}
@@ -842,7 +845,8 @@ def test_discover_dubbo(service, conn, top):
     ("import", "--merge", "-f", "x"), ("watch",), ("watch", "--count", "0", "/"),
     ("watch", "--timeout", "soon", "/"), ("subscribe", "--count", "x", "/"), ("publish",),
     ("lock", "/l"), ("lock", "/l", "echo"), ("lock", "/l", "--"), ("lock", "--", "echo", "x"),
-    ("lock", "--shared", "--exclusive", "/l", "--", "x"), ("lock", "--layout", "x", "/l", "--", "y"),
+    ("lock", "--shared", "--exclusive", "/l", "--", "x"),
+    ("lock", "--layout", "x", "/l", "--", "y"),
     ("lock", "--timeout", "x", "/l", "--", "y"), ("elect", "/e", "/f", "--", "y"),
     ("elect", "--layout", "curator", "/e", "--", "y"), ("discover", "/", "a", "b"),
 ])
@@ -869,22 +873,13 @@ def test_a_server_that_dies_in_the_middle(mortal, running, tmp_path, args):
         json.dump({"nodes": [{"path": "/big"}] + [{"path": f"/big/n{i}", "data": "x" * 500}
                                                   for i in range(8000)]}, f)
     ok(mortal, "import", file)
-    mortal.proc.send_signal(signal.SIGSTOP)     # it takes the requests and answers none
+    log = mortal.srvr()["Received"]
     r = running(mortal.hosts, *(file if a == "FILE" else a for a in args),
                 options=["--timeout", "1000", "--connect-timeout", "3000"])
-    harness.poll_until(lambda: connections(mortal) > 0, 10, "it has connected")
-    mortal.proc.send_signal(signal.SIGCONT)
-    with_answers = time.monotonic() + 0.05
-    harness.poll_until(lambda: time.monotonic() > with_answers, 1)
+    harness.poll_until(lambda: int(mortal.srvr()["Received"]) > int(log) + 3
+                       or r.proc.poll() is not None, 10, "it has begun")
     mortal.kill()
     answer = r.end()
-    if answer.code != OK:       # it may have been faster
+    if answer.code != OK:       # it may have been faster than the kill
         assert answer.code == NO_CONNECTION, answer
         assert answer.err.startswith(f"reeve: {args[0]}: ") or "session" in answer.err, answer
-
-
-def connections(server):
-    """TCP connections to the server's port, as the kernel lists them."""
-    with open("/proc/net/tcp", encoding="ascii") as f:
-        rows = [line.split() for line in f.readlines()[1:]]
-    return sum(row[2].endswith(f":{server.port:04X}") and row[3] == "01" for row in rows)
