@@ -472,6 +472,13 @@ enum reeve_error call_new(const struct reeve_allocator *a, const char *chroot, u
     return REEVE_OK;
 }
 
+size_t call_size(const char *chroot, const struct reeve_request *q)
+{
+    struct need n = {.frame = FRAME_HEAD, .frame_max = SIZE_MAX / 2};
+    enum reeve_error e = is_multi(q) ? measure_parts(q, chroot, &n) : measure(q, chroot, &n);
+    return e ? n.frame_max : n.frame - 4;
+}
+
 void call_free(struct call **c)
 {
     if (*c) {

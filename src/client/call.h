@@ -50,5 +50,7 @@ struct call {
 // is over request_max), NO_MEMORY; *c is NULL unless OK. The caller adds done, ctx and submitted.
 enum reeve_error call_new(const struct reeve_allocator *a, const char *chroot, uint32_t request_max,
                           const struct reeve_request *q, struct call **c);
+// What call_new() holds against request_max, of a request that it has found TOO_BIG.
+size_t call_size(const char *chroot, const struct reeve_request *q);
 void call_free(struct call **c);
 void call_set_xid(struct call *c, int32_t xid);

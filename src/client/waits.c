@@ -3,6 +3,8 @@
 // What waits: gates, reeve_call(), reeve_wait_connected(). Each is something asynchronous whose
 // last callback opens a gate on the waiting thread's stack. Every callback comes exactly once, so
 // nobody waits for ever, and nobody leaves while a callback may still come.
+#include <stdio.h>
+
 #include "base/must.h"
 #include "client/client_internal.h"
 #include "client/result.h"
@@ -92,6 +94,19 @@ static void on_answer(void *ctx, const struct reeve_result *r)
     reeve_gate_open(&w->gate);
 }
 
+static void refuse(struct reeve *zk, const struct reeve_request *q, enum reeve_error e,
+                   struct waiting_call *w)
+{
+    char why[100] = "";
+    if (e == REEVE_TOO_BIG) {
+        snprintf(why, sizeof(why), "a request of %zu bytes, request_max is %u",
+                 call_size(zk->chroot, q), (unsigned)zk->request_max);
+    }
+    struct reeve_result failed = {
+        .error = e, .op = q->op, .path = q->path ? q->path : "", .why = why};
+    w->error = keep(zk, w->r, &failed);
+}
+
 enum reeve_error reeve_call(struct reeve *zk, const struct reeve_request *q, struct reeve_result *r)
 {
     struct waiting_call w = {.r = r};
@@ -99,9 +114,7 @@ enum reeve_error reeve_call(struct reeve *zk, const struct reeve_request *q, str
     enum reeve_error e =
         client_on_loop(zk) ? REEVE_WRONG_THREAD : reeve_submit(zk, q, on_answer, &w);
     if (e) {
-        struct reeve_result failed = {
-            .error = e, .op = q->op, .path = q->path ? q->path : "", .why = ""};
-        w.error = keep(zk, r, &failed);
+        refuse(zk, q, e, &w);
     } else {
         must(!reeve_gate_wait(&w.gate));
     }

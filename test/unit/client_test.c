@@ -125,6 +125,15 @@ static void what_cannot_be_submitted_fills_the_result_too(void **state)
     reeve_result_fini(&r);
     static char big[1100000];
     assert_int_equal(reeve_set(zk, "/a", big, sizeof(big), -1, &r), REEVE_TOO_BIG);
+    assert_string_equal(r.path, "/a");
+    assert_string_equal(r.why, "a request of 1100022 bytes, request_max is 1048575");
+    reeve_result_fini(&r);
+    struct reeve_multi *m = reeve_multi_new(zk);
+    reeve_multi_set(m, "/a", big, sizeof(big) / 2, -1);
+    reeve_multi_set(m, "/b", big, sizeof(big) / 2, -1);
+    assert_int_equal(reeve_multi_commit(m, &r), REEVE_TOO_BIG);
+    reeve_multi_free(&m);
+    assert_string_equal(r.why, "a request of 1100063 bytes, request_max is 1048575");
     reeve_result_fini(&r);
     crig_advance(w, 20000);
     assert_int_equal(s.n, 0);
