@@ -71,7 +71,7 @@ extern "C" {
 #    define REEVE_API
 #endif
 
-#define REEVE_VERSION "0.4.0"
+#define REEVE_VERSION "0.1.0"
 // The version of the library that runs, which may be newer than the header's.
 REEVE_API const char *reeve_version(void);
 
