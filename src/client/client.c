@@ -32,7 +32,7 @@ static enum reeve_error fill(struct reeve *zk, const struct reeve_options *o)
     }
     zk->request_max = o->request_max ? o->request_max : REQUEST_MAX;
     zk->one_session = o->one_session;
-    zk->now = zk->driver.clock(zk->driver.ctx);
+    zk->now = zk->engine_now = zk->driver.clock(zk->driver.ctx);
     engine_set_now(zk->engine, zk->now);
     seed(zk, o->seed);
     struct reeve_session s;
@@ -173,12 +173,39 @@ static void deliver(struct reeve *zk, struct engine_happening *h)
     }
 }
 
-static void pull(struct reeve *zk)
+static void set_now(struct reeve *zk, struct mono now)
+{
+    zk->now = now.ns > zk->now.ns ? now : zk->now;
+}
+
+static void set_engine_now(struct reeve *zk, struct mono now)
+{
+    if (now.ns > zk->engine_now.ns) {
+        zk->engine_now = now;
+        engine_set_now(zk->engine, now);
+    }
+}
+
+// A callback may have taken long. That the session is over is then the next thing to be told. For
+// everything else the engine's time is that of the run: that nothing came in while nobody listened
+// says nothing about the connection.
+bool client_overslept(struct reeve *zk)
+{
+    set_now(zk, zk->driver.clock(zk->driver.ctx));
+    bool over = zk->now.ns >= engine_lost_at(zk->engine).ns;
+    if (over) {
+        set_engine_now(zk, zk->now);
+    }
+    return over;
+}
+
+void client_pull(struct reeve *zk)
 {
     struct engine_happening h;
     for (;;) {
         client_take_in(zk);
         client_tell_fresh(zk);
+        (void)client_overslept(zk);
         if (!engine_next(zk->engine, &h)) {
             return;
         }
@@ -192,12 +219,12 @@ void client_run(struct reeve *zk, struct mono now)
 {
     must(atomic_load(&zk->runner) == 0);
     atomic_store(&zk->runner, (uintptr_t)pthread_self());
-    zk->now = now;
-    engine_set_now(zk->engine, now);
-    pull(zk);
+    set_now(zk, now);
+    set_engine_now(zk, now);
+    client_pull(zk);
     client_tasks_ripen(zk);
     client_tasks_run(zk);
-    pull(zk);
+    client_pull(zk);
     struct reeve_session s;
     engine_get_session(zk->engine, &s);
     atomic_store_explicit(&zk->zxid, s.zxid, memory_order_relaxed);
@@ -231,7 +258,7 @@ enum reeve_error reeve_submit(struct reeve *zk, const struct reeve_request *q, r
     }
     c->done = done;
     c->ctx = ctx;
-    c->submitted = client_on_loop(zk) ? zk->now : zk->driver.clock(zk->driver.ctx);
+    c->submitted = zk->driver.clock(zk->driver.ctx); // a callback may have begun long ago
     e = client_put_call(zk, c);
     if (e) {
         call_free(&c);

@@ -79,7 +79,8 @@ struct reeve {
     _Atomic int64_t zxid;     // at the end of the last run
 
     // Loop's thread.
-    struct mono now;
+    struct mono now;        // looked at before each callback
+    struct mono engine_now; // what the engine was told; see client_overslept()
     uint64_t taken_n;       // calls ever given to the engine
     struct note_list tasks; // due, in the order they are called in
     size_t tasks_n;
@@ -89,6 +90,13 @@ struct reeve {
     bool sealed;             // nothing leaves any more
     bool over;
 };
+
+// client.c ---------------------------------------------------------------------------------------
+
+// Everything there is to tell.
+void client_pull(struct reeve *zk);
+// Between callbacks: true: the session's time has run out, client_pull() has to tell that now.
+bool client_overslept(struct reeve *zk);
 
 // inbox.c ----------------------------------------------------------------------------------------
 

@@ -221,7 +221,7 @@ static bool advance_close(struct engine *e)
 
 static bool advance_session(struct engine *e)
 {
-    if (e->alive && e->now.ns >= heartbeat_lost_at(&e->beat).ns) {
+    if (e->now.ns >= engine_lost_at(e).ns) {
         char why[ENGINE_WHY_MAX];
         snprintf(why, sizeof(why), "no request was answered for %d ms",
                  (int)mono_diff_ms(e->now, e->beat.proven));
@@ -304,6 +304,11 @@ void engine_set_now(struct engine *e, struct mono now)
     e->now = now;
 }
 
+struct mono engine_lost_at(const struct engine *e)
+{
+    return e->alive ? heartbeat_lost_at(&e->beat) : (struct mono){INT64_MAX};
+}
+
 struct mono engine_deadline(const struct engine *e)
 {
     if (e->dirty) {
@@ -314,8 +319,8 @@ struct mono engine_deadline(const struct engine *e)
         return at;
     }
     at = links_deadline(e);
-    if (e->alive && heartbeat_lost_at(&e->beat).ns < at.ns) {
-        at = heartbeat_lost_at(&e->beat);
+    if (engine_lost_at(e).ns < at.ns) {
+        at = engine_lost_at(e);
     }
     if (e->closing && e->close_by.ns < at.ns) {
         at = e->close_by;

@@ -67,6 +67,8 @@ const char *engine_chroot(const struct engine *e); // "" or "/app", for call_new
 void engine_set_now(struct engine *e, struct mono now);
 // When engine_next() will have something to say even if nothing comes in. Never: INT64_MAX ns.
 struct mono engine_deadline(const struct engine *e);
+// When the session is over unless an answer comes; INT64_MAX ns: there is none.
+struct mono engine_lost_at(const struct engine *e);
 // True while there was a happening; *h is filled in. Until it is false the engine has more to say.
 bool engine_next(struct engine *e, struct engine_happening *h);
 

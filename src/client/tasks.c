@@ -89,8 +89,14 @@ void client_tasks_ripen(struct reeve *zk)
 
 void client_tasks_run(struct reeve *zk)
 {
-    for (size_t left = zk->tasks_n; left > 0 && zk->tasks.first; left--) {
+    for (size_t left = zk->tasks_n; left > 0; left--) {
+        if (client_overslept(zk)) {
+            client_pull(zk);
+        }
         struct note *n = zk->tasks.first;
+        if (!n) {
+            return;
+        }
         note_remove(&zk->tasks, n);
         zk->tasks_n--;
         if (n->kind == NOTE_SERVERS) {

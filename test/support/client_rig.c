@@ -39,6 +39,7 @@ struct crig {
     struct side *sides[CRIG_CLIENTS];
     uint64_t seed;
     size_t pieces;
+    bool gulp;
     size_t allocs, alive, fail_in, fail_n;
     bool failed;
 };
@@ -377,6 +378,19 @@ static void gather(struct side *s, uint32_t link)
     buf_put_slice(&v->to_client, rig_rest(s->world->server, v->conn));
 }
 
+static bool gulp(struct side *s, uint32_t link)
+{
+    bool moved = false;
+    while (s->wires[link].state == WIRE_UP && move_message(s, link, CRIG_TO_SERVER)) {
+        moved = true;
+    }
+    gather(s, link);
+    while (s->wires[link].state == WIRE_UP && move_message(s, link, CRIG_TO_CLIENT)) {
+        moved = true;
+    }
+    return moved;
+}
+
 static bool step_link(struct side *s, uint32_t link)
 {
     struct wire *v = &s->wires[link];
@@ -387,7 +401,8 @@ static bool step_link(struct side *s, uint32_t link)
         return false;
     }
     gather(s, link);
-    if (move_message(s, link, CRIG_TO_SERVER) ||
+    bool moved = s->world->gulp && gulp(s, link);
+    if (moved || move_message(s, link, CRIG_TO_SERVER) ||
         (v->state == WIRE_UP && move_message(s, link, CRIG_TO_CLIENT))) {
         return true;
     }
@@ -542,4 +557,14 @@ void crig_expire(struct crig *w, struct reeve *zk)
 void crig_pieces(struct crig *w, size_t n)
 {
     w->pieces = n;
+}
+
+void crig_gulp(struct crig *w, bool gulp)
+{
+    w->gulp = gulp;
+}
+
+void crig_block(struct crig *w, int64_t ms)
+{
+    w->server->now = mono_add_ms(w->server->now, ms);
 }

@@ -71,6 +71,10 @@ void crig_stop(struct crig *w, struct reeve *zk, bool stop);
 void crig_expire(struct crig *w, struct reeve *zk);
 // Bytes arrive in pieces of at most n; 0: as they come.
 void crig_pieces(struct crig *w, size_t n);
+// All that is under way on a connection arrives before the client looks at any of it.
+void crig_gulp(struct crig *w, bool gulp);
+// In a callback: it takes so long. The clock goes on, and nothing else.
+void crig_block(struct crig *w, int64_t ms);
 
 // ---- memory -------------------------------------------------------------------------------------
 
