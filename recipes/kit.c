@@ -188,6 +188,12 @@ bool kit_is_transient(enum reeve_error e)
     return e == REEVE_CONNECTION_LOSS || e == REEVE_OPERATION_TIMEOUT || e == REEVE_SESSION_MOVED;
 }
 
+bool kit_is_for_now(enum reeve_error e)
+{
+    return e == REEVE_NO_MEMORY || e == REEVE_THROTTLED || e == REEVE_NOT_READ_ONLY ||
+           e == REEVE_SYSTEM_ERROR;
+}
+
 // ---- messages and timers ------------------------------------------------------------------------
 
 struct message {
@@ -314,6 +320,16 @@ enum reeve_error kit_submit(struct kit_object *o, const struct reeve_request *q,
         kit_free(o->zk, mine);
         kit_drop(o);
     }
+    return e;
+}
+
+enum reeve_error kit_delete(struct kit_object *o, const char *parent, const char *name,
+                            kit_result_fn *fn, void *arg)
+{
+    char *path = kit_join(o->zk, parent, name);
+    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = path, .version = REEVE_ANY_VERSION};
+    enum reeve_error e = path ? kit_submit(o, &q, fn, arg) : REEVE_NO_MEMORY;
+    kit_free(o->zk, path);
     return e;
 }
 

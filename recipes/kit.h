@@ -102,6 +102,9 @@ enum reeve_error kit_why_closed(const struct kit_object *o);
 bool kit_is_over(enum reeve_error e);
 // Whether it says nothing but that there is no answer: ask again, after looking what happened.
 bool kit_is_transient(enum reeve_error e);
+// Whether the server refuses, and will not for ever: SYSTEM_ERROR is how one with a full disk
+// refuses writes until there is space. Also NO_MEMORY.
+bool kit_is_for_now(enum reeve_error e);
 
 // ---- waiting ------------------------------------------------------------------------------------
 
@@ -126,6 +129,10 @@ typedef void kit_result_fn(struct kit_object *o, void *arg, const struct reeve_r
 enum reeve_error kit_submit(struct kit_object *o, const struct reeve_request *q, kit_result_fn *fn,
                             void *arg);
 
+// Deletes a child of parent, whatever its version.
+enum reeve_error kit_delete(struct kit_object *o, const char *parent, const char *name,
+                            kit_result_fn *fn, void *arg);
+
 typedef void kit_done_fn(struct kit_object *o, void *arg, enum reeve_error e);
 // Makes the node and what is missing above it, as containers (persistent ones where the server has
 // none), empty, open to all. Lost connections are gone through. OK: it is there, or was. If this
@@ -142,6 +149,12 @@ enum reeve_error kit_ensure_plain(struct kit_object *o, const char *path, kit_do
 // owner and need none). While the session lives no seat is left behind: whatever is unknown is
 // found out, and a seat to be left is deleted as often as it takes.
 //
+// A create whose connection was lost may be executed even later than that, when its bytes were
+// still unread in the socket of a server that was stopped; then there are two nodes with our name.
+// From the moment a create was not found until the session ends the seat is in doubt: it takes the
+// same name again if it is sequential, so that whoever lists the children knows both nodes as ours
+// (kit_seat_twin), and leaving it looks once more.
+//
 //     EMPTY --take--> TAKING --> TAKEN --leave--> LEAVING --> EMPTY
 //                        \--leave: resolved first, then deleted--/
 //     TAKEN --kit_seat_lost--> EMPTY
@@ -156,16 +169,19 @@ struct kit_seat {
     unsigned flags;     // REEVE_EPHEMERAL, REEVE_SEQUENTIAL
     char *name;         // what was asked for, without the digits of a sequential node
     char *path;         // TAKEN: the whole path; stays to be read until the next kit_seat_take()
+    char *late;         // LEAVING: a node that was made late, to be deleted as well
     int64_t czxid;      // TAKEN: of its creation: never twice, and growing
     int64_t session;    // TAKEN: the owner, 0 of a persistent one
+    int64_t doubt;      // the session in which a create was lost and not found; 0: none
     bool plain_parents; // make them with kit_ensure_plain; to be set after kit_seat_init()
     kit_done_fn *taken, *left;
     void *taken_arg, *left_arg;
     void (*step)(struct kit_seat *s); // under way, or to be tried again
     struct kit_timer again;
-    bool busy;    // a request is under way
-    bool maybe;   // TAKING: the node may be there
-    bool leaving; // TAKING: leave it as soon as it is known
+    bool busy;     // a request is under way
+    bool maybe;    // TAKING: the node may be there
+    bool leaving;  // TAKING: leave it as soon as it is known
+    bool sweeping; // LEAVING: our node is gone, and late ones are looked for
 };
 
 // Names with a fresh GUID: "_c_01234567-89ab-cdef-0123-456789abcdef-" + base (Curator's
@@ -189,6 +205,9 @@ bool kit_seat_leave(struct kit_seat *s, kit_done_fn *left, void *arg);
 // To be called in on_session (LOST, AUTH_FAILED) for ephemeral seats, or when our node was deleted
 // by somebody: TAKEN becomes EMPTY; TAKING and LEAVING come to their end by themselves.
 void kit_seat_lost(struct kit_seat *s);
+// TAKEN: another child with our name, which is ours as well: to be deleted, and nobody to be waited
+// for. NULL: there is none.
+const char *kit_seat_twin(const struct kit_seat *s, const struct reeve_result *children);
 // Tries again what found no memory. The timer does so after KIT_AGAIN_MS; on_session must, at each
 // state, so that the client's end ends it, too.
 void kit_seat_poke(struct kit_seat *s);

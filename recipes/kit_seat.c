@@ -3,7 +3,8 @@
 // kit_ensure() and seats: nodes that are made although connections are lost in the middle.
 //
 // A seat is a row of steps, each one request: create, and where that went wrong sync, children and
-// exists to find out; delete to leave. A step that must happen but could not be asked for stays
+// exists to find out; delete to leave, and where there is doubt sync, children, exists and delete
+// once more. A step that must happen but could not be asked for stays
 // `step` and is tried again. Everything ends in took() or left().
 #include <string.h>
 
@@ -158,11 +159,29 @@ static bool ephemeral(const struct kit_seat *s)
     return s->flags & REEVE_EPHEMERAL;
 }
 
+static bool sequential(const struct kit_seat *s)
+{
+    return s->flags & REEVE_SEQUENTIAL;
+}
+
+static int64_t session_now(const struct kit_seat *s)
+{
+    struct reeve_session session;
+    reeve_get_session(s->o->zk, &session);
+    return session.id;
+}
+
+static bool in_doubt(const struct kit_seat *s)
+{
+    return s->doubt && s->doubt == session_now(s);
+}
+
 static void empty(struct kit_seat *s)
 {
     s->state = KIT_SEAT_EMPTY;
     s->maybe = false;
     s->leaving = false;
+    s->sweeping = false;
     kit_cancel(&s->again);
 }
 
@@ -255,20 +274,13 @@ void kit_seat_poke(struct kit_seat *s)
     }
 }
 
-// SYSTEM_ERROR is how a server with a full disk refuses writes until there is space.
-static bool is_for_now(enum reeve_error e)
-{
-    return e == REEVE_NO_MEMORY || e == REEVE_THROTTLED || e == REEVE_NOT_READ_ONLY ||
-           e == REEVE_SYSTEM_ERROR;
-}
-
 // What an error means that is not of the step's own; the step's request is answered.
 static void fail(struct kit_seat *s, enum reeve_error e)
 {
     bool lasting = !ephemeral(s) && e == REEVE_SESSION_EXPIRED && unresolved(s);
     if (kit_is_transient(e) || (lasting && !s->o->ended)) {
         s->step(s);
-    } else if (unresolved(s) && is_for_now(e)) {
+    } else if (unresolved(s) && kit_is_for_now(e)) {
         later(s);
     } else {
         finish(s, e);
@@ -284,16 +296,23 @@ static void keep(struct kit_seat *s, const struct reeve_stat *stat)
     took(s, REEVE_OK);
 }
 
+// The path that the steps are about.
+static char *subject(const struct kit_seat *s)
+{
+    return s->sweeping ? s->late : s->path;
+}
+
 static bool set_path(struct kit_seat *s, const char *name)
 {
+    char *path = subject(s);
     size_t parent_n = strcmp(s->parent, "/") == 0 ? 0 : strlen(s->parent);
     size_t name_n = strlen(name);
     if (name_n > strlen(s->name) + SEQ_LEN_MAX) {
         return false;
     }
-    memcpy(s->path, s->parent, parent_n);
-    s->path[parent_n] = '/';
-    memcpy(s->path + parent_n + 1, name, name_n + 1);
+    memcpy(path, s->parent, parent_n);
+    path[parent_n] = '/';
+    memcpy(path + parent_n + 1, name, name_n + 1);
     return true;
 }
 
@@ -343,6 +362,9 @@ static void on_created(struct kit_object *o, void *arg, const struct reeve_resul
     } else if (may_be_there(s, r)) {
         s->maybe = true;
         go(s, step_sync);
+    } else if (r->error == REEVE_NODE_EXISTS && !sequential(s) && in_doubt(s)) {
+        s->maybe = true; // the one that was lost, made late
+        go(s, step_exists);
     } else if (s->leaving) {
         finish(s, r->error);
     } else if (r->error == REEVE_NO_NODE) {
@@ -374,8 +396,11 @@ static void step_create(struct kit_seat *s)
 // Nothing is there: made again, unless it is not wanted any more.
 static void absent(struct kit_seat *s)
 {
+    s->doubt = s->maybe ? session_now(s) : s->doubt;
     s->maybe = false;
-    if (s->leaving) {
+    if (s->state == KIT_SEAT_LEAVING) {
+        left(s, REEVE_OK);
+    } else if (s->leaving) {
         took(s, REEVE_NO_NODE);
     } else {
         go(s, step_create);
@@ -403,7 +428,7 @@ static void step_sync(struct kit_seat *s)
 
 static const char *find(const struct kit_seat *s, const struct reeve_result *r)
 {
-    bool whole = !(s->flags & REEVE_SEQUENTIAL);
+    bool whole = !sequential(s);
     size_t n = strlen(s->name) + whole; // with the NUL
     for (size_t i = 0; i < r->children_n; i++) {
         if (strncmp(r->children[i], s->name, n) == 0) {
@@ -436,12 +461,17 @@ static void step_children(struct kit_seat *s)
 
 static void on_exists(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
+    (void)o;
     struct kit_seat *s = arg;
     s->busy = false;
-    struct reeve_session session;
-    reeve_get_session(o->zk, &session);
-    bool ours = !r->error && (!ephemeral(s) || r->stat.ephemeral_owner == session.id);
-    if (ours) {
+    bool ours = !r->error && (!ephemeral(s) || r->stat.ephemeral_owner == session_now(s));
+    if (!r->error && !ours && !sequential(s)) {
+        s->maybe = false; // the name is somebody else's, so it was not made, and will not be
+        s->doubt = 0;
+    }
+    if (ours && s->state == KIT_SEAT_LEAVING) {
+        go(s, step_delete);
+    } else if (ours) {
         keep(s, &r->stat);
     } else if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
         absent(s);
@@ -452,7 +482,7 @@ static void on_exists(struct kit_object *o, void *arg, const struct reeve_result
 
 static void step_exists(struct kit_seat *s)
 {
-    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = s->path};
+    struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = subject(s)};
     ask_or_end(s, &q, on_exists);
 }
 
@@ -463,17 +493,21 @@ static void on_deleted(struct kit_object *o, void *arg, const struct reeve_resul
     (void)o;
     struct kit_seat *s = arg;
     s->busy = false;
-    if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
-        left(s, REEVE_OK);
-    } else {
+    if (r->error != REEVE_OK && r->error != REEVE_NO_NODE) {
         fail(s, r->error);
+    } else if (in_doubt(s)) {
+        s->sweeping = true;
+        go(s, step_sync);
+    } else {
+        left(s, REEVE_OK);
     }
 }
 
 static void step_delete(struct kit_seat *s)
 {
     s->step = step_delete;
-    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = s->path, .version = REEVE_ANY_VERSION};
+    struct reeve_request q = {
+        .op = REEVE_OP_DELETE, .path = subject(s), .version = REEVE_ANY_VERSION};
     ask_or_end(s, &q, on_deleted);
 }
 
@@ -488,21 +522,29 @@ void kit_seat_fini(struct kit_seat *s)
 {
     kit_free(s->o->zk, s->name);
     kit_free(s->o->zk, s->path);
+    kit_free(s->o->zk, s->late);
     s->name = NULL;
     s->path = NULL;
+    s->late = NULL;
 }
 
 enum reeve_error kit_seat_take(struct kit_seat *s, const char *parent, char *name, unsigned flags,
                                const void *data, size_t data_len, kit_done_fn *taken, void *arg)
 {
     struct reeve *zk = s->o->zk;
-    kit_seat_fini(s);
-    s->path = name ? kit_alloc(zk, strlen(parent) + strlen(name) + SEQ_LEN_MAX + 2) : NULL;
-    if (!s->path) {
+    if (name && s->name && in_doubt(s) && (flags & REEVE_SEQUENTIAL)) {
         kit_free(zk, name);
+        name = s->name;
+        s->name = NULL;
+    }
+    kit_seat_fini(s);
+    s->name = name;
+    size_t n = name ? strlen(parent) + strlen(name) + SEQ_LEN_MAX + 2 : 0;
+    s->path = name ? kit_alloc(zk, n) : NULL;
+    s->late = name ? kit_alloc(zk, n) : NULL;
+    if (!s->path || !s->late) {
         return REEVE_NO_MEMORY;
     }
-    s->name = name;
     s->parent = parent;
     s->flags = flags;
     s->data = data;
@@ -539,6 +581,18 @@ bool kit_seat_leave(struct kit_seat *s, kit_done_fn *fn, void *arg)
         s->left = fn;
     }
     return s->state == KIT_SEAT_LEAVING;
+}
+
+const char *kit_seat_twin(const struct kit_seat *s, const struct reeve_result *r)
+{
+    size_t n = s->state == KIT_SEAT_TAKEN && sequential(s) ? strlen(s->name) : 0;
+    for (size_t i = 0; n && i < r->children_n; i++) {
+        const char *name = r->children[i];
+        if (strncmp(name, s->name, n) == 0 && strcmp(name, kit_name(s->path)) != 0) {
+            return name;
+        }
+    }
+    return NULL;
 }
 
 void kit_seat_lost(struct kit_seat *s)

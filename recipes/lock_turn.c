@@ -312,6 +312,30 @@ static void stand_behind(struct turn *t, const char *name)
     }
 }
 
+static void on_twin_deleted(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct turn *t = arg;
+    if (!answered(t) || t->state != TURN_LOOKING) {
+        return;
+    }
+    if (r->error == REEVE_OK || r->error == REEVE_NO_NODE || kit_is_transient(r->error)) {
+        look(t);
+    } else {
+        on_error(t, r->error);
+    }
+}
+
+// A node of ours that was made late: we must not wait for it, nor others behind us.
+static void delete_twin(struct turn *t, const char *name)
+{
+    enum reeve_error e = kit_delete(t->o, t->path, name, on_twin_deleted, t);
+    t->asked += !e;
+    if (e) {
+        fail(t, e);
+    }
+}
+
 static void on_children(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
@@ -321,7 +345,10 @@ static void on_children(struct kit_object *o, void *arg, const struct reeve_resu
     }
     bool found = false;
     const char *before = r->error ? NULL : find_before(t, r, &found);
-    if (before && found) {
+    const char *twin = found ? kit_seat_twin(&t->seat, r) : NULL;
+    if (twin) {
+        delete_twin(t, twin);
+    } else if (before && found) {
         stand_behind(t, before);
     } else if (found) {
         forget_before(t);

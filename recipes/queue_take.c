@@ -513,6 +513,29 @@ static const char *find_before(const struct reeve_queue *q, const struct reeve_r
     return best;
 }
 
+static void on_twin_deleted(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    struct reeve_queue *q = (struct reeve_queue *)o;
+    if (is_old(q, arg)) {
+        return;
+    }
+    if (r->error == REEVE_OK || r->error == REEVE_NO_NODE || kit_is_transient(r->error)) {
+        look_line(q);
+    } else {
+        fail(q, r->error);
+    }
+}
+
+// A place of ours that was made late: we must not wait for it.
+static void delete_twin(struct reeve_queue *q, const char *name)
+{
+    q->step++;
+    enum reeve_error e = kit_delete(&q->o, q->waiting, name, on_twin_deleted, (void *)q->step);
+    if (e) {
+        fail(q, e);
+    }
+}
+
 static void on_line(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     struct reeve_queue *q = (struct reeve_queue *)o;
@@ -525,6 +548,11 @@ static void on_line(struct kit_object *o, void *arg, const struct reeve_result *
     }
     if (r->error) {
         fail(q, r->error);
+        return;
+    }
+    const char *twin = kit_seat_twin(&q->seat, r);
+    if (twin) {
+        delete_twin(q, twin);
         return;
     }
     const char *before = find_before(q, r);

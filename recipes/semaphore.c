@@ -266,6 +266,32 @@ static void take(struct sem *s)
 
 // ---- the others' --------------------------------------------------------------------------------
 
+static void on_twin_deleted(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct sem *s = arg;
+    s->counting = false;
+    if (!answered(s) || s->state != SEM_TRYING) {
+        return;
+    }
+    if (r->error == REEVE_OK || r->error == REEVE_NO_NODE || kit_is_transient(r->error)) {
+        step(s);
+    } else {
+        on_error(s, r->error);
+    }
+}
+
+// A lease of ours that was made late; it is not to be counted, by nobody.
+static void delete_twin(struct sem *s, const char *name)
+{
+    enum reeve_error e = kit_delete(s->o, s->leases, name, on_twin_deleted, s);
+    s->asked += !e;
+    s->counting = !e;
+    if (e) {
+        fail(s, e);
+    }
+}
+
 static bool has(const struct reeve_result *r, const char *name)
 {
     for (size_t i = 0; i < r->children_n; i++) {
@@ -286,7 +312,10 @@ static void on_counted(struct kit_object *o, void *arg, const struct reeve_resul
         return;
     }
     bool ours = !s->kazoo && s->lease.state == KIT_SEAT_TAKEN;
-    if (r->error == REEVE_OK && (!ours || has(r, kit_name(s->lease.path)))) {
+    const char *twin = ours && !r->error ? kit_seat_twin(&s->lease, r) : NULL;
+    if (twin) {
+        delete_twin(s, twin);
+    } else if (r->error == REEVE_OK && (!ours || has(r, kit_name(s->lease.path)))) {
         size_t others = r->children_n - ours;
         s->room = others < (size_t)s->limit ? ROOM_FREE : ROOM_NONE;
         step(s);

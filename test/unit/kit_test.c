@@ -381,6 +381,125 @@ static void a_seat_can_be_left_at_each_point(void **state)
     }
 }
 
+// A seat whose first create was lost, so that it may still be executed.
+static struct thing *take_in_doubt(struct crig *c, struct reeve *zk, unsigned flags)
+{
+    struct thing *t = make(zk);
+    crig_cut_after(c, zk, CRIG_TO_SERVER, 0);
+    assert_int_equal(
+        kit_seat_take(&t->seat, "/q", kit_name_curator(zk, "item-"), flags, "x", 1, on_taken, NULL),
+        REEVE_OK);
+    crig_advance(c, 3000);
+    assert_true(crig_was_cut(c, zk));
+    assert_int_equal(t->taken, 1);
+    assert_int_equal(t->e, REEVE_OK);
+    return t;
+}
+
+static void make_late(struct reeve *zk, const struct kit_seat *s)
+{
+    char *path = kit_join(zk, s->parent, s->name);
+    assert_int_equal(reeve_create(zk, path, "x", 1, s->flags, NULL), REEVE_OK);
+    kit_free(zk, path);
+}
+
+static void a_seat_that_is_made_late_goes_as_well(void **state)
+{
+    (void)state;
+    bool cut = true;
+    for (size_t n = 0; cut; n++) {
+        struct crig *c = crig_new();
+        struct reeve *zk = crig_client(c, NULL);
+        assert_int_equal(reeve_create(zk, "/q", NULL, 0, 0, NULL), REEVE_OK);
+        struct thing *t = take_in_doubt(c, zk, REEVE_EPHEMERAL | REEVE_SEQUENTIAL);
+        struct reeve_result r;
+        assert_int_equal(reeve_children(zk, "/q", NULL, &r), REEVE_OK);
+        assert_null(kit_seat_twin(&t->seat, &r));
+        reeve_result_fini(&r);
+        make_late(zk, &t->seat);
+        make_late(zk, &t->seat);
+        assert_int_equal(reeve_children(zk, "/q", NULL, &r), REEVE_OK);
+        const char *twin = kit_seat_twin(&t->seat, &r);
+        assert_non_null(twin);
+        assert_string_not_equal(twin, kit_name(t->seat.path));
+        reeve_result_fini(&r);
+        char *path = kit_str(zk, t->seat.path);
+        crig_cut_after(c, zk, n % 2 ? CRIG_TO_CLIENT : CRIG_TO_SERVER, n / 2);
+        assert_true(kit_seat_leave(&t->seat, on_left, NULL));
+        crig_advance(c, 5000);
+        cut = crig_was_cut(c, zk);
+        assert_int_equal(t->left, 1);
+        assert_int_equal(t->e, REEVE_OK);
+        assert_int_equal(count(zk), 0);
+        assert_string_equal(t->seat.path, path); // whoever watched it can take that back
+        kit_free(zk, path);
+        kit_close(&t->o);
+        crig_close(c, &zk);
+        crig_free(&c);
+    }
+}
+
+// The next one in the same session has the same name, and those of another session do not count.
+static void a_seat_in_doubt_keeps_its_name(void **state)
+{
+    (void)state;
+    struct crig *c = crig_new();
+    struct reeve *zk = crig_client(c, NULL);
+    assert_int_equal(reeve_create(zk, "/q", NULL, 0, 0, NULL), REEVE_OK);
+    struct thing *t = take_in_doubt(c, zk, REEVE_EPHEMERAL | REEVE_SEQUENTIAL);
+    char *name = kit_str(zk, t->seat.name);
+    for (int round = 0; round < 2; round++) {
+        if (round) {
+            crig_expire(c, zk);
+            crig_advance(c, 15000);
+        } else {
+            assert_true(kit_seat_leave(&t->seat, on_left, NULL));
+            crig_run(c);
+            make_late(zk, &t->seat);
+        }
+        assert_int_equal(t->seat.state, KIT_SEAT_EMPTY);
+        assert_int_equal(kit_seat_take(&t->seat, "/q", kit_name_curator(zk, "item-"),
+                                       REEVE_EPHEMERAL | REEVE_SEQUENTIAL, "x", 1, on_taken, NULL),
+                         REEVE_OK);
+        crig_run(c);
+        assert_int_equal(t->e, REEVE_OK);
+        assert_int_equal(strcmp(t->seat.name, name) == 0, round == 0);
+        assert_int_equal(count(zk), round == 0 ? 2 : 1);
+    }
+    kit_free(zk, name);
+    kit_close(&t->o);
+    crig_close(c, &zk);
+    crig_free(&c);
+}
+
+// A name without a number can be there only once: the late node is the seat, if it is ours.
+static void a_late_seat_without_a_number_is_taken(void **state)
+{
+    (void)state;
+    for (int ours = 0; ours < 2; ours++) {
+        struct crig *c = crig_new();
+        struct reeve *zk = crig_client(c, NULL);
+        struct reeve *other = crig_client(c, NULL);
+        assert_int_equal(reeve_create(zk, "/q", NULL, 0, 0, NULL), REEVE_OK);
+        struct thing *t = take_in_doubt(c, zk, REEVE_EPHEMERAL);
+        assert_true(kit_seat_leave(&t->seat, on_left, NULL));
+        crig_run(c);
+        make_late(ours ? zk : other, &t->seat);
+        assert_int_equal(kit_seat_take(&t->seat, "/q", kit_str(zk, t->seat.name), REEVE_EPHEMERAL,
+                                       "x", 1, on_taken, NULL),
+                         REEVE_OK);
+        crig_run(c);
+        assert_int_equal(t->taken, 2);
+        assert_int_equal(t->e, ours ? REEVE_OK : REEVE_NODE_EXISTS);
+        kit_close(&t->o);
+        crig_run(c);
+        assert_int_equal(count(other), !ours);
+        crig_close(c, &zk);
+        crig_close(c, &other);
+        crig_free(&c);
+    }
+}
+
 static void names_are_drawn_anew(void **state)
 {
     (void)state;
@@ -413,6 +532,9 @@ int main(void)
         cmocka_unit_test(parents_below_an_ephemeral_node_are_refused),
         cmocka_unit_test(a_seat_is_taken_once),
         cmocka_unit_test(a_seat_can_be_left_at_each_point),
+        cmocka_unit_test(a_seat_that_is_made_late_goes_as_well),
+        cmocka_unit_test(a_seat_in_doubt_keeps_its_name),
+        cmocka_unit_test(a_late_seat_without_a_number_is_taken),
         cmocka_unit_test(names_are_drawn_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -429,6 +429,73 @@ static void a_node_that_somebody_deletes_is_lost(void **state)
     lock_rig_fini(&w);
 }
 
+// ---- nodes that are made late
+// --------------------------------------------------------------------
+
+// The write of a lost connection may be executed after everybody thought it was not.
+static void make_late(struct contender *k, const char *name)
+{
+    char path[128];
+    int n = (int)strlen(name) - 10;
+    snprintf(path, sizeof(path), "/app/lock/%.*s", n, name);
+    assert_int_equal(reeve_create(k->zk, path, NULL, 0, REEVE_EPHEMERAL | REEVE_SEQUENTIAL, NULL),
+                     REEVE_OK);
+}
+
+static void get_name(struct contender *k, size_t i, char *name, size_t max)
+{
+    struct reeve_contenders *list;
+    assert_int_equal(reeve_lock_holders(k->l, &list), REEVE_OK);
+    assert_true(list->n > i);
+    snprintf(name, max, "%s", list->list[i].name);
+    reeve_contenders_free(&list);
+}
+
+static void a_node_that_is_made_late_stops_nobody(void **state)
+{
+    (void)state;
+    char name[128];
+    struct lock_rig w;
+    setup(&w, 3);
+    contender_acquire(&w.k[0], -1);
+    crig_run(w.c);
+    // Late while it waits: in line before another one.
+    crig_cut_after(w.c, w.k[1].zk, CRIG_TO_SERVER, 0);
+    contender_acquire(&w.k[1], -1);
+    crig_advance(w.c, 3000);
+    assert_true(crig_was_cut(w.c, w.k[1].zk));
+    get_name(&w.k[1], 1, name, sizeof(name));
+    make_late(&w.k[1], name);
+    contender_acquire(&w.k[2], -1);
+    crig_run(w.c);
+    assert_int_equal(lock_rig_count(&w, "/app/lock"), 4);
+    contender_release(&w.k[0]);
+    crig_run(w.c);
+    assert_true(w.k[1].held);
+    assert_int_equal(lock_rig_count(&w, "/app/lock"), 2);
+    // Late while it has the lock.
+    make_late(&w.k[1], name);
+    contender_release(&w.k[1]);
+    crig_run(w.c);
+    assert_int_equal(w.k[1].released_e, REEVE_OK);
+    assert_true(w.k[2].held);
+    assert_int_equal(lock_rig_count(&w, "/app/lock"), 1);
+    // Late behind everything: the next time it is recognised.
+    make_late(&w.k[1], name);
+    contender_acquire(&w.k[1], -1);
+    crig_run(w.c);
+    contender_acquire(&w.k[0], -1);
+    crig_run(w.c);
+    contender_release(&w.k[2]);
+    crig_run(w.c);
+    assert_true(w.k[1].held);
+    contender_release(&w.k[1]);
+    crig_run(w.c);
+    assert_true(w.k[0].held);
+    assert_int_equal(lock_rig_count(&w, "/app/lock"), 1);
+    lock_rig_fini(&w);
+}
+
 // ---- memory -------------------------------------------------------------------------------------
 
 // What could not even be put off is done at the next call.
@@ -546,6 +613,7 @@ int main(void)
         cmocka_unit_test(a_stopped_holder_hears_it_first_of_all),
         cmocka_unit_test(a_session_may_end_at_each_point),
         cmocka_unit_test(a_node_that_somebody_deletes_is_lost),
+        cmocka_unit_test(a_node_that_is_made_late_stops_nobody),
         cmocka_unit_test(each_allocation_may_fail),
         cmocka_unit_test(a_handle_may_not_be_made_for_want_of_memory),
         cmocka_unit_test(a_client_may_have_several),

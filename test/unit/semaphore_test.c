@@ -38,6 +38,54 @@ static struct contender *a_holder(struct lock_rig *w)
     return NULL;
 }
 
+// Curator's leases have numbers, so a create that is executed late makes a second one.
+static void a_lease_that_is_made_late_is_not_counted(void **state)
+{
+    (void)state;
+    struct lock_rig w;
+    setup(&w, REEVE_LAYOUT_CURATOR, 2, 1);
+    char path[160];
+    bool cut = true;
+    for (size_t at = 0; cut; at++) { // each message is lost once
+        crig_cut_after(w.c, w.k[0].zk, CRIG_TO_SERVER, at);
+        contender_acquire(&w.k[0], -1);
+        crig_advance(w.c, 3000);
+        cut = crig_was_cut(w.c, w.k[0].zk);
+        assert_true(w.k[0].held);
+        contender_release(&w.k[0]);
+        crig_run(w.c);
+    }
+    for (int late_holding = 0; late_holding < 2; late_holding++) {
+        contender_acquire(&w.k[0], -1);
+        crig_run(w.c);
+        assert_true(w.k[0].held);
+        const char *name = lock_rig_names(&w, "/app/lock/leases");
+        snprintf(path, sizeof(path), "/app/lock/leases/%.*s", (int)strcspn(name, " ") - 10, name);
+        if (!late_holding) {
+            contender_release(&w.k[0]);
+            crig_run(w.c);
+        }
+        assert_int_equal(
+            reeve_create(w.k[0].zk, path, NULL, 0, REEVE_EPHEMERAL | REEVE_SEQUENTIAL, NULL),
+            REEVE_OK);
+        if (!late_holding) {
+            contender_acquire(&w.k[0], -1);
+            crig_run(w.c);
+            assert_true(w.k[0].held);
+        }
+        assert_int_equal(lock_rig_count(&w, "/app/lock/leases"), 1 + late_holding);
+        contender_release(&w.k[0]);
+        crig_run(w.c);
+        assert_int_equal(lock_rig_count(&w, "/app/lock/leases"), 0);
+        contender_acquire(&w.k[1], 0);
+        crig_run(w.c);
+        assert_true(w.k[1].held);
+        contender_release(&w.k[1]);
+        crig_run(w.c);
+    }
+    lock_rig_fini(&w);
+}
+
 static void as_many_as_the_limit_hold_one(void **state)
 {
     (void)state;
@@ -271,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_many_as_the_limit_hold_one),
+        cmocka_unit_test(a_lease_that_is_made_late_is_not_counted),
         cmocka_unit_test(curators_names),
         cmocka_unit_test(kazoos_names_and_limit),
         cmocka_unit_test(each_message_may_be_the_last),
