@@ -10,7 +10,7 @@
 #include "cli/subtree.h"
 
 // TTLs up to here fit into a node's owner: EphemeralType.TTL.maxValue().
-static const int64_t ttl_ms_max = 0x00ffffffffffff;
+static const int64_t ttl_ms_max = 0xffffffffff; // 40 bits of the owner
 
 // -v of a; -1 if it is not given. False: said what is wrong.
 static bool version_of(struct cli *c, const char *s, int32_t *version)

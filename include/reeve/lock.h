@@ -17,7 +17,8 @@
 // called by this client's own clock, connected or not, before the servers can have given the lock
 // to anybody else; also when somebody deletes our node, then as soon as the servers tell.
 //
-// What it cannot guarantee: that this process runs. One that is paused (a stopped process, a
+// What it cannot guarantee: that the server it is connected to is not itself cut off from the
+// others (reeve.h, Sessions), and that this process runs. One that is paused (a stopped process, a
 // suspended machine) goes on behind its deadline without having been told, and is told then, first
 // of all; what it did in between, others may have done as well. Where that must not be, give the
 // token along with each write, and let the storage refuse a token lower than one it has seen.

@@ -37,7 +37,10 @@
 // could: the session's deadline is its timeout counted from the moment the last answered request
 // was sent. All requests then fail with REEVE_SESSION_EXPIRED, all watches end, and a new session
 // begins (unless options.one_session). State is told first, the callbacks of failed requests come
-// after it.
+// after it. One case no client can see: a follower that is cut off from its leader goes on
+// answering heartbeats for up to syncLimit ticks, while the leader, which does not hear of them,
+// may end the session. A write of a lost session with maybe_done may still be executed while the
+// servers have it.
 //
 // Threads: every function may be called from any thread unless it says otherwise. Callbacks are
 // made one at a time, in order, on the loop's thread: the one of reeve_start(), or whichever calls
