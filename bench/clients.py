@@ -26,10 +26,10 @@ class Row:
 
 
 ROWS = [
-    Row("client-get-64", "getData 1 KB, 64 outstanding", "get", 64, 200_000, 0.5),
-    Row("client-set-64", "setData 1 KB, 64 outstanding", "set", 64, 200_000, 0.5),
+    Row("client-get-64", "getData 1 KB, 64 outstanding", "get", 64, 100_000, 0.5),
+    Row("client-set-64", "setData 1 KB, 64 outstanding", "set", 64, 50_000, 0.5),
     Row("client-get-1", "getData 1 KB, one outstanding", "get", 1, 30_000),
-    Row("client-children-64", "getChildren, 64 outstanding", "children", 64, 200_000, 0.5),
+    Row("client-children-64", "getChildren, 64 outstanding", "children", 64, 100_000, 0.5),
 ]
 NAMES = [row.name for row in ROWS] + ["client-locks"]
 
@@ -173,7 +173,7 @@ class Clients:
             f"one notification and two requests ({self.number(m['notice_us'])} + "
             f"{self.number(m['two_us'])})", "yes" if m["release_us"] <= limit else "no"])
         # In: the delete, the list that the next one looks at. Out: the two answers, the event for
-        # the next one, and the holder's own event. Another one that wakes would be two more.
+        # the next one, and the holder's own event. Another one that wakes would be three more.
         self.table.append([
             "the same, packets to and from the server", "-",
             f"{m['received']:.2f} + {m['sent']:.2f}", "-", "2 + 4: wakes one",
