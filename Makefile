@@ -284,10 +284,13 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	    (cd $(BUILD)/man && find . -type f) >$(BUILD)/man.list && while read -r f; do \
 	    install -D -m 644 $(BUILD)/man/$$f $(DESTDIR)$(MANDIR)/$$f || exit 1; \
 	    done <$(BUILD)/man.list; fi
+	install -d $(DESTDIR)$(MANDIR)/man1
+	$(BUILD)/reeve --manual >$(DESTDIR)$(MANDIR)/man1/reeve.1
 
 uninstall: ## take away what install put there
 	for p in $(PROGRAMS); do rm -f $(DESTDIR)$(PREFIX)/bin/$$p; done
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/reeve $(DESTDIR)$(PREFIX)/include/reeve
+	rm -f $(DESTDIR)$(MANDIR)/man1/reeve.1
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libreeve.a libreeve.so $(SONAME) pkgconfig/reeve.pc)
 	if [ -x tools/manpages ]; then rm -rf $(BUILD)/man && tools/manpages $(BUILD)/man && \
 	    (cd $(BUILD)/man && find . -type f) | while read -r f; do \
