@@ -11,7 +11,8 @@
 #include "sim/world.h"
 #include "wire/jute.h"
 
-enum { TICK_MS = 20, CALM_PATIENCE_S = 12 };
+// A server that starts again gives every session its whole timeout, also one its client has lost.
+enum { TICK_MS = 20, CALM_PATIENCE_S = 12, WORK_PATIENCE_S = 20 };
 
 bool guest_is_paused(const struct guest *g)
 {
@@ -328,7 +329,9 @@ static void mind_calm(struct guest *g)
         report_fail(&w->report, "guest %u is in state %d (%s), and nothing is wrong any more",
                     g->c->index, (int)s.state, s.why);
     }
-    guest_work_check_calm(g->work);
+    if (w->now_ns - w->faults.healed_ns >= WORK_PATIENCE_S * SIM_S) {
+        guest_work_check_calm(g->work);
+    }
 }
 
 static void leave(struct guest *g)
