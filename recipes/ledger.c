@@ -148,7 +148,10 @@ static void on_multi(struct kit_object *o, void *arg, const struct reeve_result 
         bool perhaps = r->maybe_done || r->error == REEVE_NO_MEMORY;
         w->state = perhaps ? LEDGER_UNSURE : LEDGER_WAITING;
     } else if (of_ledger == REEVE_BAD_VERSION) {
-        w->state = LEDGER_WAITING; // one before it failed
+        // One before it failed; or, where none did, it is there already: an earlier try of it was
+        // executed after it had been given up.
+        bool late = w->version == (int32_t)((uint32_t)l->executed + 1);
+        w->state = late ? LEDGER_UNSURE : LEDGER_WAITING;
     } else if (of_ledger == REEVE_NO_NODE) {
         w->state = LEDGER_WAITING;
         kit_seat_lost(&l->seat);

@@ -4,7 +4,8 @@
 // transaction) or given back (the lock is deleted).
 //
 // While the session lives the lock is ours and nobody else's, so a lost connection only means:
-// again. If the nodes are gone then, it was our own first try that deleted them. When the session
+// again; so does a server that refuses writes because its disk is full. If the nodes are gone then,
+// it was our own first try that deleted them. When the session
 // is lost nothing more is sent: a lock of this name may be somebody else's by then.
 
 #include <string.h>
@@ -163,7 +164,7 @@ static void on_step(struct kit_object *o, void *arg, const struct reeve_result *
     (void)o;
     struct reeve_queue_item *item = arg;
     enum reeve_error e = r->error;
-    if (kit_is_transient(e) || e == REEVE_NO_MEMORY) {
+    if (kit_is_transient(e) || kit_is_for_now(e)) {
         item->maybe |= r->maybe_done || e == REEVE_NO_MEMORY;
         again(item);
     } else if (e == REEVE_OK || (e == REEVE_NO_NODE && (item->maybe || item->giving_back))) {

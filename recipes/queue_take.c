@@ -495,6 +495,18 @@ static void on_before(struct kit_object *o, void *arg, const struct reeve_result
     }
 }
 
+// Whether our own place is in the list.
+static bool in_line(const struct reeve_queue *q, const struct reeve_result *r)
+{
+    const char *mine = kit_name(q->seat.path);
+    for (size_t i = 0; i < r->children_n; i++) {
+        if (strcmp(r->children[i], mine) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // The name of who stands just before us: the largest number below ours. NULL: we are first.
 static const char *find_before(const struct reeve_queue *q, const struct reeve_result *r)
 {
@@ -542,7 +554,12 @@ static void on_line(struct kit_object *o, void *arg, const struct reeve_result *
     if (is_old(q, arg)) {
         return;
     }
-    if (kit_is_transient(r->error) || r->error == REEVE_NO_NODE) {
+    if (kit_is_transient(r->error)) {
+        again(q, line_up);
+        return;
+    }
+    if (r->error == REEVE_NO_NODE || (!r->error && !in_line(q, r))) {
+        kit_seat_lost(&q->seat); // somebody deleted it
         again(q, line_up);
         return;
     }

@@ -270,6 +270,152 @@ static void survives_cuts(void **state)
     }
 }
 
+// A server whose disk is full refuses writes until there is space: an item that is finished or
+// given back then does not stay locked.
+static void waits_for_a_full_disk(void **state)
+{
+    (void)state;
+    for (int finish = 0; finish < 2; finish++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL), *b = crig_client(w, NULL);
+        struct told t = {0}, done = {0};
+        struct reeve_queue *q = queue(zk, REEVE_QUEUE_LOCKING, &t);
+        struct reeve_queue *other = queue(b, REEVE_QUEUE_LOCKING, &t);
+        put(q, "x", 1);
+        assert_int_equal(reeve_queue_take(q, 0, &t.item), REEVE_OK);
+        crig_server(w)->refuse = true;
+        assert_int_equal(finish ? reeve_queue_finish_async(t.item, on_done, &done)
+                                : reeve_queue_give_back_async(t.item, on_done, &done),
+                         REEVE_OK);
+        crig_advance(w, 2000);
+        assert_int_equal(done.n, 0);
+        crig_server(w)->refuse = false;
+        crig_advance(w, 500);
+        assert_int_equal(done.n, 1);
+        assert_int_equal(done.e, REEVE_OK);
+        assert_int_equal(length(other), !finish);
+        if (!finish) {
+            take_and_finish(other, "x");
+        }
+        reeve_queue_free(&q);
+        reeve_queue_free(&other);
+        crig_free(&w);
+    }
+}
+
+// The line of consumers may be deleted under those who stand in it; and a place that a lost create
+// made late is no consumer.
+static void the_line_may_be_disturbed(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct told t[2] = {0};
+    struct reeve *zk[2], *admin = crig_client(w, NULL);
+    struct reeve_queue *q[2];
+    char path[128];
+    for (size_t i = 0; i < 2; i++) {
+        zk[i] = crig_client(w, NULL);
+        q[i] = queue(zk[i], REEVE_QUEUE_LOCKING, &t[i]);
+        assert_int_equal(reeve_queue_take_async(q[i], -1, on_take, &t[i]), REEVE_OK);
+        crig_run(w);
+    }
+    struct reeve_result r;
+    assert_int_equal(reeve_children(admin, "/q/waiting", NULL, &r), REEVE_OK);
+    assert_int_equal(r.children_n, 2);
+    struct reeve_request parts[3] = {{0}};
+    char paths[2][128];
+    for (size_t i = 0; i < 3; i++) {
+        parts[i] = (struct reeve_request){
+            .op = REEVE_OP_DELETE, .path = "/q/waiting", .version = REEVE_ANY_VERSION};
+    }
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(paths[i], sizeof(paths[i]), "/q/waiting/%s", r.children[i]);
+        parts[i].path = paths[i];
+    }
+    reeve_result_fini(&r);
+    struct reeve_request multi = {.op = REEVE_OP_MULTI, .parts = parts, .parts_n = 3};
+    assert_int_equal(reeve_call(admin, &multi, NULL), REEVE_OK);
+    crig_advance(w, 1000);
+    size_t before = crig_messages(w, zk[1], CRIG_TO_SERVER);
+    crig_advance(w, 1000);
+    assert_true(crig_messages(w, zk[1], CRIG_TO_SERVER) - before <
+                3); // it waits, and does not poll
+    struct reeve_queue *in = queue(admin, REEVE_QUEUE_LOCKING, NULL);
+    put(in, "x", 1);
+    put(in, "y", 1);
+    crig_advance(w, 1000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(t[i].n, 1);
+        assert_int_equal(t[i].e, REEVE_OK);
+        assert_int_equal(reeve_queue_finish(&t[i].item), REEVE_OK);
+    }
+    // Twice in line, and first in both places.
+    crig_cut_after(w, zk[0], CRIG_TO_SERVER, 1);
+    assert_int_equal(reeve_queue_take_async(q[0], -1, on_take, &t[0]), REEVE_OK);
+    crig_advance(w, 1000);
+    assert_true(crig_was_cut(w, zk[0]));
+    assert_int_equal(reeve_children(admin, "/q/waiting", NULL, &r), REEVE_OK);
+    assert_int_equal(r.children_n, 1);
+    snprintf(path, sizeof(path), "/q/waiting/%.*s", (int)strlen(r.children[0]) - 10, r.children[0]);
+    reeve_result_fini(&r);
+    put(in, "x", 1);
+    crig_advance(w, 1000);
+    assert_int_equal(t[0].n, 2);
+    assert_int_equal(reeve_queue_finish(&t[0].item), REEVE_OK);
+    assert_int_equal(reeve_create(zk[0], path, NULL, 0, REEVE_EPHEMERAL | REEVE_SEQUENTIAL, NULL),
+                     REEVE_OK);
+    assert_int_equal(reeve_queue_take_async(q[0], -1, on_take, &t[0]), REEVE_OK);
+    crig_run(w);
+    put(in, "z", 1);
+    crig_advance(w, 1000);
+    assert_int_equal(t[0].n, 3);
+    assert_int_equal(reeve_queue_finish(&t[0].item), REEVE_OK);
+    reeve_queue_free(&in);
+    for (size_t i = 0; i < 2; i++) {
+        reeve_queue_free(&q[i]);
+    }
+    crig_free(&w);
+}
+
+// The write of a lost connection may be executed after the ledger was read, if its bytes were still
+// unread at a server that was stopped. The second try then finds it done.
+static void a_late_put_is_not_made_twice(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL);
+    struct told puts = {0};
+    struct reeve_queue *q = queue(zk, REEVE_QUEUE_LOCKING, NULL);
+    put(q, "a", 1);
+    struct reeve_result r;
+    char ledger[128];
+    assert_int_equal(reeve_children(zk, "/q/producers", NULL, &r), REEVE_OK);
+    assert_int_equal(r.children_n, 1);
+    snprintf(ledger, sizeof(ledger), "/q/producers/%s", r.children[0]);
+    reeve_result_fini(&r);
+    struct reeve_request late[2] = {{.op = REEVE_OP_SET, .path = ledger, .version = 1},
+                                    {.op = REEVE_OP_CREATE,
+                                     .path = "/q/entries/entry-001-",
+                                     .data = "b",
+                                     .data_len = 1,
+                                     .flags = REEVE_SEQUENTIAL}};
+    struct reeve_request multi = {.op = REEVE_OP_MULTI, .parts = late, .parts_n = 2};
+    assert_int_equal(reeve_call(zk, &multi, NULL), REEVE_OK);
+    assert_int_equal(reeve_queue_put_async(q, "b", 1, 1, on_done, &puts), REEVE_OK);
+    assert_int_equal(reeve_queue_put_async(q, "c", 1, 1, on_done, &puts), REEVE_OK);
+    for (int i = 0; i < 200; i++) {
+        (void)crig_step(w);
+    }
+    assert_int_equal(puts.n, 2);
+    assert_int_equal(puts.e, REEVE_OK);
+    take_and_finish(q, "a");
+    take_and_finish(q, "b");
+    take_and_finish(q, "c");
+    assert_int_equal(length(q), 0);
+    reeve_queue_free(&q);
+    crig_free(&w);
+}
+
 // Without locks a cut may leave it open who took an item; nothing is given twice.
 static void without_locks_nothing_is_given_twice(void **state)
 {
@@ -430,6 +576,9 @@ int main(void)
         cmocka_unit_test(items_come_back),
         cmocka_unit_test(waits_in_line),
         cmocka_unit_test(survives_cuts),
+        cmocka_unit_test(waits_for_a_full_disk),
+        cmocka_unit_test(the_line_may_be_disturbed),
+        cmocka_unit_test(a_late_put_is_not_made_twice),
         cmocka_unit_test(without_locks_nothing_is_given_twice),
         cmocka_unit_test(frees_at_any_time),
         cmocka_unit_test(fails_without_memory),
