@@ -152,8 +152,12 @@ static void on_lost(void *ctx, enum reeve_error why)
 static void on_failed(void *ctx, enum reeve_error why)
 {
     struct guest_work *k = ctx;
-    k->joined = false; // a full disk refuses its node; it comes again
-    if (!k->leaving && why != REEVE_SYSTEM_ERROR) {
+    // A full disk refuses its node, and for a tick an observer master whom it does not expect
+    // there.
+    bool refused = why == REEVE_SYSTEM_ERROR ||
+                   (why == REEVE_BAD_ARGUMENTS && world_of(k)->conf.observer_masters);
+    k->joined = false;
+    if (!k->leaving && !refused) {
         report_fail(&world_of(k)->report, "guest %u can take part no longer: %s", k->g->c->index,
                     reeve_error_name(why));
     }
