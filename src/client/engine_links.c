@@ -9,7 +9,8 @@
 // A server is given so long to take a connection, and then to answer the handshake (one that elects
 // may hold it): its share of the session's timeout (ClientCnxn.connectTimeout), twice as long in
 // each round that fails, so that slow servers are reached as well, but never more than half of what
-// is left of a session.
+// is left of a session. A stopped process takes connections too (the kernel does) and never says
+// a word; while there are others to ask, it gets only ENGINE_HANDSHAKE_FIRST_MS in the first round.
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -32,6 +33,15 @@ static int64_t patience_ms(const struct engine *e)
         ms = ms < left ? ms : left;
     }
     return ms > ENGINE_PATIENCE_MIN_MS ? ms : ENGINE_PATIENCE_MIN_MS;
+}
+
+static int64_t handshake_ms(const struct engine *e)
+{
+    int64_t ms = ENGINE_HANDSHAKE_FIRST_MS, most = patience_ms(e);
+    for (unsigned i = 0; i < e->hosts.rounds && ms < most; i++) {
+        ms *= 2;
+    }
+    return e->hosts.n > 1 && ms < most ? ms : most;
 }
 
 static void wait_for(const struct engine *e, struct link *l, int64_t ms)
@@ -234,7 +244,7 @@ static void on_connected(struct engine *e, int i)
     must(e->main < 0);
     e->main = i;
     l->use = LINK_HANDSHAKE;
-    wait_for(e, l, patience_ms(e));
+    wait_for(e, l, handshake_ms(e));
     cut_dials(e);
     port_in_reset(&e->in);
     port_out_reset(&e->out);

@@ -25,8 +25,9 @@ enum {
     ENGINE_DIALS_MAX = 3,      // at once
     ENGINE_DIAL_NEXT_MS = 250, // so long a dial is alone
     ENGINE_PATIENCE_MIN_MS = 250,
-    ENGINE_SETTLED_MS = 1000, // a connection that lived so long was of use
-    ENGINE_READS_MAX = 3,     // so often a read is sent
+    ENGINE_HANDSHAKE_FIRST_MS = 2000, // so long for an answer while others were not asked yet
+    ENGINE_SETTLED_MS = 1000,         // a connection that lived so long was of use
+    ENGINE_READS_MAX = 3,             // so often a read is sent
     ENGINE_PROBE_MIN_MS = 100,
     ENGINE_PROBE_MAX_MS = 30000,
     ENGINE_PROBE_WAIT_MS = 2000,

@@ -139,6 +139,21 @@ static void a_server_that_holds_the_handshake_is_left(void **state)
     erig_free(r);
 }
 
+static void a_stopped_server_among_others_costs_little(void **state)
+{
+    (void)state;
+    struct erig *r =
+        erig_new((struct reeve_options){.servers = "a,b,c", .session_timeout_ms = 30000});
+    erig_run(r);
+    erig_dialed(r, 0);
+    erig_forget(r);
+    erig_wait(r, 1999);
+    erig_expect(r, "");
+    erig_wait(r, 1); // not the ten seconds that are its share
+    erig_expect(r, "cut 0\ndial 0 b:2181\n");
+    erig_free(r);
+}
+
 static void waiting_requests_fail_with_what_every_server_said(void **state)
 {
     (void)state;
@@ -583,6 +598,7 @@ int main(void)
         cmocka_unit_test(no_answer_to_a_dial_is_a_cause),
         cmocka_unit_test(failed_rounds_are_no_hot_loop),
         cmocka_unit_test(a_server_that_holds_the_handshake_is_left),
+        cmocka_unit_test(a_stopped_server_among_others_costs_little),
         cmocka_unit_test(waiting_requests_fail_with_what_every_server_said),
         cmocka_unit_test(a_failed_handshake_is_a_cause_too),
         cmocka_unit_test(what_came_in_is_looked_at_at_once),
