@@ -321,11 +321,10 @@ static void on_interrupt(struct line *l)
 static void run_one(struct line *l, const char *text)
 {
     recall_add(l->recall, text, !is_secret(text));
-    int code = cli_run_line(l->c, text);
-    if (code == CLI_INTERRUPTED) {
-        on_interrupt(l);
-    } else {
-        l->interrupts = 0;
+    l->interrupts = 0; // at the prompt; what ends a command is not meant for the shell
+    if (cli_run_line(l->c, text) == CLI_INTERRUPTED) {
+        fputc('\n', stdout);
+        fflush(stdout);
     }
 }
 

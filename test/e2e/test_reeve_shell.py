@@ -1022,6 +1022,20 @@ def test_ctrl_c_at_the_prompt(service, terminal):
     assert t.wait() == INTERRUPTED
 
 
+def test_ctrl_c_that_ends_commands_never_ends_the_shell(service, terminal, top):
+    t = terminal()
+    for _ in range(3):
+        t.send(f"watch {top}\n")
+        t.expect("Ctrl-C ends")
+        t.send("\x03")
+        t.expect(r"\] \S+> $")
+    t.send("\x03")                      # at the prompt: the first
+    t.expect(r"once more.*> $")
+    t.do("pwd", r"\n/\n.*> $")
+    t.send("\x03")                      # a line came between
+    t.expect(r"once more.*> $")
+
+
 def test_ctrl_c_ends_the_command_not_the_shell(service, terminal):
     t = terminal(hosts=f"127.0.0.1:{harness.free_port()}", connected=False)
     t.expect(r"CONNECTING\] /> $")
