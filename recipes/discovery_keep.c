@@ -5,6 +5,8 @@
 
 #include "recipes/discovery_parents.h"
 
+enum { REFUSED_MS = 1000 }; // before what a server with a full disk refused is tried again
+
 static void step(struct keep *k);
 static void on_event(void *ctx, const struct reeve_event *ev);
 
@@ -131,13 +133,15 @@ static void fail(struct keep *k, enum reeve_error e)
         step(k);
         return;
     }
-    // Without memory it is tried again; no more is lost than time.
-    if (e == REEVE_NO_MEMORY) {
-        kit_start(k->o, &k->again, KIT_AGAIN_MS, try_again, k);
+    // Without memory, or on a server with a full disk, it is tried again; no more is lost than
+    // time.
+    if (kit_is_for_now(e)) {
+        int64_t ms = e == REEVE_NO_MEMORY ? KIT_AGAIN_MS : REFUSED_MS;
+        (void)kit_start(k->o, &k->again, ms, try_again, k);
     }
     if (k->wanted) {
         k->fn(k->o, k, KEEP_FAILED, e);
-    } else if (k->stopping && e != REEVE_NO_MEMORY) {
+    } else if (k->stopping && !kit_is_for_now(e)) {
         gone(k, e);
     }
 }

@@ -35,7 +35,8 @@ enum keep_news {
     KEEP_THERE,  // it is there, with the data of keep_start() or keep_set()
     KEEP_LOST,   // it was there, and is not ours any more
     KEEP_OTHERS, // somebody else's is there: being waited for
-    KEEP_FAILED, // with an error; tried again at the next connection, soon (NO_MEMORY), or never
+    KEEP_FAILED, // with an error; tried again soon (kit_is_for_now), at the next connection, or
+                 // never
     KEEP_GONE    // the last word after keep_stop(). An error: it may be there still
 };
 

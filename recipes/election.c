@@ -105,13 +105,13 @@ static void fail(struct reeve_election *e, enum reeve_error why)
     end_waiters(e, why, 0);
 }
 
-// Missing memory is waited for.
+// Missing memory is waited for, and a server that refuses writes for a while (a full disk).
 static void on_error(struct reeve_election *e, enum reeve_error why)
 {
     if (!e->joined || e->o.closed) {
         return;
     }
-    if (why == REEVE_NO_MEMORY) {
+    if (kit_is_for_now(why)) {
         why = kit_start(&e->o, &e->again, KIT_AGAIN_MS, on_again, NULL);
     }
     if (why) {

@@ -163,7 +163,7 @@ static void later(struct reeve_group *g)
 
 static void on_error(struct reeve_group *g, enum reeve_error e)
 {
-    if (e == REEVE_NO_MEMORY || e == REEVE_SESSION_EXPIRED) {
+    if (kit_is_for_now(e) || e == REEVE_SESSION_EXPIRED) {
         later(g);
     } else {
         fail(g, e);
@@ -238,7 +238,7 @@ static void on_guarded(struct kit_object *o, void *arg, const struct reeve_resul
         gone(g);
     } else if (kit_is_transient(r->error) || r->error == REEVE_SESSION_EXPIRED) {
         guard(g); // asked in a session that is over
-    } else if (r->error == REEVE_NO_MEMORY) {
+    } else if (kit_is_for_now(r->error)) {
         later(g);
     } else if (r->error) {
         fail(g, r->error);

@@ -40,7 +40,8 @@ struct reeve_election_options {
     // what reeve_election_leave(), _resign() or _free() gave up.
     void (*lost)(void *ctx, enum reeve_error why);
     // It takes part no longer: NO_AUTH, NO_NODE (the chroot is missing), NO_MEMORY, AUTH_FAILED,
-    // CLOSED, SESSION_EXPIRED (with options.one_session), ...
+    // CLOSED, SESSION_EXPIRED (with options.one_session), ... A server that refuses writes for a
+    // while (a full disk, read-only mode) is asked again.
     void (*failed)(void *ctx, enum reeve_error why);
     void *ctx;
 };

@@ -404,6 +404,30 @@ static void comes_back_with_a_new_session(void **state)
     crig_free(&w);
 }
 
+// A server whose disk is full refuses writes until there is space.
+static void waits_for_a_full_disk(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL);
+    struct reeve_discovery *d;
+    struct seen seen = {0}, off = {0};
+    const struct reeve_discovery_options o = {.changed = on_changed, .ctx = &seen};
+    assert_int_equal(reeve_discovery_new(&d, zk, "/b", &o), REEVE_OK);
+    assert_int_equal(reeve_discovery_register(d, &plain, NULL), REEVE_OK);
+    crig_server(w)->refuse = true;
+    assert_int_equal(reeve_discovery_unregister_async(d, "svc", "id-1", on_done, &off), REEVE_OK);
+    crig_advance(w, 2000);
+    assert_int_equal(off.calls, 0);
+    crig_server(w)->refuse = false;
+    crig_advance(w, 2000);
+    assert_int_equal(off.calls, 1);
+    assert_int_equal(off.error, REEVE_OK);
+    expect_node(w, "/b/svc/id-1", NULL);
+    reeve_discovery_free(&d);
+    crig_free(&w);
+}
+
 // Cut off for longer than the session lives, while the old node is still there when it is back.
 static void replaces_its_own_old_node(void **state)
 {
@@ -618,6 +642,7 @@ int main(void)
         cmocka_unit_test(refuses_bad_arguments),
         cmocka_unit_test(registers_and_is_found),
         cmocka_unit_test(static_ones_stay),
+        cmocka_unit_test(waits_for_a_full_disk),
         cmocka_unit_test(comes_back_with_a_new_session),
         cmocka_unit_test(replaces_its_own_old_node),
         cmocka_unit_test(goes_through_cuts),

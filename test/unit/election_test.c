@@ -332,6 +332,34 @@ static void each_message_may_be_the_last(void **state)
     }
 }
 
+// A server whose disk is full refuses writes until there is space; nobody drops out.
+static void a_full_disk_is_waited_for(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_ELECTION_LATCH);
+    crig_server(w.c)->refuse = true;
+    join(&w, 0);
+    crig_advance(w.c, 3000);
+    assert_int_equal(w.k[0].gained, 0);
+    crig_server(w.c)->refuse = false;
+    crig_advance(w.c, 1000);
+    assert_true(w.k[0].leads);
+    // What it gives up while the disk is full is given up as soon as there is space.
+    join(&w, 1);
+    crig_run(w.c);
+    crig_server(w.c)->refuse = true;
+    assert_int_equal(reeve_election_resign(w.k[0].e), REEVE_OK);
+    w.k[0].leads = false;
+    crig_advance(w.c, 1000);
+    assert_false(w.k[1].leads);
+    crig_server(w.c)->refuse = false;
+    crig_advance(w.c, 1000);
+    assert_true(w.k[1].leads);
+    assert_int_equal(w.k[0].failed + w.k[1].failed, 0);
+    teardown(&w);
+}
+
 static void sessions_may_end_at_each_point(void **state)
 {
     (void)state;
@@ -423,6 +451,7 @@ int main(void)
         cmocka_unit_test(observers_need_no_path),
         cmocka_unit_test(an_observer_watches_the_leader_only),
         cmocka_unit_test(each_message_may_be_the_last),
+        cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(sessions_may_end_at_each_point),
         cmocka_unit_test(it_may_be_freed_at_each_point),
         cmocka_unit_test(each_allocation_may_fail),

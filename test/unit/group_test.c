@@ -196,6 +196,23 @@ static void a_node_that_somebody_deletes_is_made_again(void **state)
     teardown(&w);
 }
 
+static void a_full_disk_is_waited_for(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    crig_server(w.c)->refuse = true;
+    assert_int_equal(reeve_group_join_async(w.m[0].g, -1, on_done, &w.m[0]), REEVE_OK);
+    crig_advance(w.c, 2000);
+    assert_int_equal(w.m[0].joined, 0);
+    crig_server(w.c)->refuse = false;
+    crig_advance(w.c, 1000);
+    assert_int_equal(w.m[0].joined, 1);
+    assert_int_equal(w.m[0].e, REEVE_OK);
+    assert_string_equal(w.m[2].seen, "a=1 ");
+    teardown(&w);
+}
+
 static void a_name_that_is_taken_is_waited_for(void **state)
 {
     (void)state;
@@ -316,6 +333,7 @@ int main(void)
         cmocka_unit_test(kazoos_layout_has_its_names),
         cmocka_unit_test(a_lost_session_is_followed_by_joining_again),
         cmocka_unit_test(a_node_that_somebody_deletes_is_made_again),
+        cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(a_name_that_is_taken_is_waited_for),
         cmocka_unit_test(each_message_may_be_the_last),
         cmocka_unit_test(it_may_be_freed_at_each_point),
