@@ -186,19 +186,21 @@ int64_t cli_now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int no_connection(struct cli *c)
+static int no_connection(struct cli *c, int64_t waited_ms)
 {
     char log[512];
     notes_get_log(c->notes, log, sizeof(log));
     const char *why = c->why[0] ? c->why : log;
     out_error(&c->out, "%s: no connection to %s within %g seconds%s%s", c->command, c->server,
-              c->opt.connect_timeout_ms / 1000.0, why[0] ? ": " : "", why);
+              (double)waited_ms / 1000.0, why[0] ? ": " : "", why);
     return CLI_NO_CONNECTION;
 }
 
-int cli_need_connection(struct cli *c)
+int cli_need_connection(struct cli *c, int64_t most_ms)
 {
-    int64_t deadline_ms = cli_now_ms() + c->opt.connect_timeout_ms;
+    most_ms =
+        most_ms < 0 || most_ms > c->opt.connect_timeout_ms ? c->opt.connect_timeout_ms : most_ms;
+    int64_t deadline_ms = cli_now_ms() + most_ms;
     while (!cli_connected(c)) {
         if (c->zk == NULL || c->state == REEVE_STATE_ENDED) {
             out_error(&c->out, "%s: Not connected; `connect host:port` connects", c->command);
@@ -213,7 +215,7 @@ int cli_need_connection(struct cli *c)
         }
         int64_t left_ms = deadline_ms - cli_now_ms();
         if (left_ms <= 0) {
-            return no_connection(c);
+            return no_connection(c, most_ms);
         }
         cli_turn(c, -1, (int)left_ms);
         if (c->interrupted) {

@@ -138,8 +138,9 @@ int64_t cli_now_ms(void); // monotonic
 
 bool cli_connected(const struct cli *c);
 const char *cli_state_name(enum reeve_state s); // as Apache's shell: "CONNECTED"
-// Waits for a connection as long as options allow. CLI_OK, else it said why.
-int cli_need_connection(struct cli *c);
+// Waits for a connection as long as options allow, and most_ms (-1: no such limit). CLI_OK, else it
+// said why.
+int cli_need_connection(struct cli *c, int64_t most_ms);
 
 // ---- requests -----------------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ static int run(struct settings *s, int words_n, char **words)
     bool offline = words_n > 0 && (row == NULL || row->flags & CLI_OFFLINE);
     int code = offline || cli_connect(&c, s->cli.servers) ? CLI_OK : CLI_USAGE;
     if (code == CLI_OK && !offline && s->cli.wait_for_connection) {
-        code = cli_need_connection(&c);
+        code = cli_need_connection(&c, -1);
     }
     if (code == CLI_OK && words_n > 0) {
         code = cli_run(&c, words_n, words);

@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/history.h"
+#include "cli/kinds.h"
 #include "cli/words.h"
 
 // Data of a megabyte may be written with four characters a byte.
@@ -93,6 +94,15 @@ const struct cli_command *cli_command_near(const char *name)
     return best;
 }
 
+// How long a command with --timeout may wait for a connection, in ms; -1: it has none, or a wrong
+// one. `lock --timeout 0` does not wait for others, but has to get there.
+static int64_t own_limit_ms(const struct args *a)
+{
+    const char *s = args_value(a, "timeout");
+    int64_t ms;
+    return !s || !parse_seconds(s, &ms) ? -1 : ms < 1000 ? 1000 : ms;
+}
+
 static int run_row(struct cli *c, const struct cli_command *row, const struct args *a)
 {
     if (a->n < row->args_min || (row->args_max >= 0 && a->n > row->args_max)) {
@@ -100,7 +110,7 @@ static int run_row(struct cli *c, const struct cli_command *row, const struct ar
                                                  : "there are too many arguments");
     }
     if (!(row->flags & CLI_OFFLINE)) {
-        int no = cli_need_connection(c);
+        int no = cli_need_connection(c, own_limit_ms(a));
         if (no != CLI_OK) {
             return no;
         }

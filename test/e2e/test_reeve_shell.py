@@ -170,6 +170,17 @@ def test_no_connection():
                    "ls", "/").code == NO_CONNECTION
 
 
+def test_a_command_with_its_own_limit_waits_no_longer_for_a_connection():
+    hosts = f"127.0.0.1:{harness.free_port()}"
+    for args in (["watch", "/"], ["subscribe", "/"], ["lock", "/l", "--", "true"],
+                 ["elect", "/e", "--", "true"]):
+        begun = time.monotonic()
+        answer = program("-s", hosts, args[0], "--timeout", "1.1", *args[1:])
+        assert time.monotonic() - begun < 5
+        assert answer.code == NO_CONNECTION
+        assert "within 1.1 seconds: " in answer.err, answer
+
+
 def test_the_server_by_any_spelling(service):
     for args in (["-server", service.hosts], ["--server", service.hosts],
                  [f"--server={service.hosts}"], ["-s", service.hosts, "-timeout", "5000"],
