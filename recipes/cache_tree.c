@@ -58,7 +58,7 @@ static struct cache_node *find(const struct cache_tree *t, const char *path, siz
 
 struct cache_node *cache_tree_find(const struct cache_tree *t, const char *path)
 {
-    return find(t, path, strlen(path));
+    return path ? find(t, path, strlen(path)) : NULL;
 }
 
 struct cache_node *cache_tree_find_parent(const struct cache_tree *t, const char *path)

@@ -279,7 +279,7 @@ enum reeve_error reeve_queue_put_many_async(struct reeve_queue *q,
                                             const struct reeve_queue_data *items, size_t n,
                                             int32_t priority, reeve_queue_done_fn *done, void *ctx)
 {
-    if (!n || priority < q->layout->priority_min || priority > q->layout->priority_max) {
+    if (!n || !items || priority < q->layout->priority_min || priority > q->layout->priority_max) {
         return REEVE_BAD_ARGUMENTS;
     }
     for (size_t i = 0; i < n; i++) {

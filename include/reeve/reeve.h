@@ -13,8 +13,7 @@
 //     struct reeve_result r;
 //     if (reeve_get(zk, "/config", NULL, &r)) {
 //         char text[256];
-//         puts(reeve_result_text(&r, text, sizeof(text)));   // "get /config: no such node
-//         (NONODE)"
+//         puts(reeve_result_text(&r, text, sizeof(text))); // get /config: no such node (NONODE)
 //     }
 //     reeve_result_fini(&r);
 //     reeve_close(&zk);
@@ -55,9 +54,13 @@
 // 3. Neither: blocking calls drive the client while they wait. Heartbeats are sent only during
 //    calls, so this is for programs that come and go.
 //
-// Memory: pointers given in are borrowed for the call unless said otherwise. Results and events
-// given to callbacks are valid during the callback. Times are milliseconds, sizes bytes. Strings
-// are UTF-8 and end in NUL.
+// Memory: pointers given in are borrowed for the call unless said otherwise, and may be NULL only
+// where that is said. Results and events given to callbacks are valid during the callback. Times
+// are milliseconds, sizes bytes. Strings are UTF-8 and end in NUL.
+//
+// A callback that takes long holds up everything else of its client: nothing is sent or received
+// meanwhile, so one that takes longer than a session lives ends the session. That is told before
+// whatever waits behind the callback.
 #pragma once
 
 #include <stdbool.h>
@@ -118,7 +121,7 @@ enum reeve_error {
 
     REEVE_NO_MEMORY = -200,    // the allocator said no; nothing is lost but this call
     REEVE_CLOSED = -201,       // the client is being closed
-    REEVE_TOO_BIG = -202,      // over options.request_max or answer_max; the text has the size
+    REEVE_TOO_BIG = -202,      // over options.request_max or answer_max; result.why has the sizes
     REEVE_WRONG_THREAD = -203, // a call that waits, from a callback
     REEVE_MALFORMED = -204,    // the server's answer breaks the protocol, or stored data its format
     REEVE_CANCELLED = -205,    // recipes: it was cancelled by the caller
@@ -168,10 +171,12 @@ struct reeve_options {
 };
 
 // A new client. Nothing runs and no connection is made yet. BAD_ARGUMENTS: `servers` is missing or
-// does not parse (options.log says where). *zk is NULL on errors.
+// does not parse (options.log says where), or a timeout is negative. NO_MEMORY; SYSTEM: there are
+// no more descriptors. *zk is NULL on errors.
 REEVE_API enum reeve_error reeve_new(struct reeve **zk, const struct reeve_options *o);
 
-// Starts the thread that drives the client. Once; SYSTEM: there are no more threads.
+// Starts the thread that drives the client. BAD_ARGUMENTS: it was started before. SYSTEM: there are
+// no more threads.
 REEVE_API enum reeve_error reeve_start(struct reeve *zk);
 
 // Ends the session (ephemeral nodes go) and the client. Requests that were sent before get their
@@ -219,7 +224,7 @@ struct reeve_session {
 };
 
 // Called at each change of state, in order with all other callbacks, and once soon after it was
-// given, with the state of that time.
+// given, with the state of that time. NO_MEMORY, CLOSED.
 typedef void reeve_session_fn(void *ctx, const struct reeve_session *s);
 REEVE_API enum reeve_error reeve_listen(struct reeve *zk, reeve_session_fn *fn, void *ctx);
 // It is not called any more once this returns (on the loop's thread; elsewhere a call may be under
@@ -229,11 +234,12 @@ REEVE_API void reeve_unlisten(struct reeve *zk, reeve_session_fn *fn, void *ctx)
 // The present state, copied; strings live until the next change of state.
 REEVE_API void reeve_get_session(struct reeve *zk, struct reeve_session *s);
 // Waits until CONNECTED (or READ_ONLY, if allowed). timeout_ms -1: no limit. OPERATION_TIMEOUT,
-// CLOSED, AUTH_FAILED, WRONG_THREAD.
+// CLOSED, AUTH_FAILED, SESSION_EXPIRED (one_session), NO_MEMORY, WRONG_THREAD.
 REEVE_API enum reeve_error reeve_wait_connected(struct reeve *zk, int64_t timeout_ms);
 
 // Another list of servers, without a chroot. The session stays; the client moves to another server
 // only as far as needed to spread the clients of all servers evenly (ZooKeeper's rule).
+// BAD_ARGUMENTS: it does not parse, or has a chroot. NO_MEMORY, CLOSED.
 REEVE_API enum reeve_error reeve_set_servers(struct reeve *zk, const char *servers);
 
 // ---- requests -----------------------------------------------------------------------------------
@@ -409,7 +415,8 @@ REEVE_API void reeve_unwatch(struct reeve *zk, const char *path, reeve_watch_fn 
 typedef void reeve_task_fn(void *ctx);
 REEVE_API enum reeve_error reeve_post(struct reeve *zk, reeve_task_fn *fn, void *ctx);
 REEVE_API enum reeve_error reeve_after(struct reeve *zk, int64_t ms, reeve_task_fn *fn, void *ctx);
-// Takes back one waiting task of reeve_after(). True: it will not be called. Loop's thread only.
+// Takes back one waiting task of reeve_after(). True: it will not be called. Loop's thread only;
+// elsewhere it is false.
 REEVE_API bool reeve_cancel(struct reeve *zk, reeve_task_fn *fn, void *ctx);
 // True in a callback, that is on the loop's thread while it makes them.
 REEVE_API bool reeve_on_loop(const struct reeve *zk);

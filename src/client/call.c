@@ -440,7 +440,7 @@ enum reeve_error call_new(const struct reeve_allocator *a, const char *chroot, u
                           const struct reeve_request *q, struct call **c)
 {
     *c = NULL;
-    if ((unsigned)q->op >= REEVE_OP_COUNT || rows[q->op].opcode == 0 ||
+    if (!q || (unsigned)q->op >= REEVE_OP_COUNT || rows[q->op].opcode == 0 ||
         (q->watch.fn && !rows[q->op].may_watch)) {
         return REEVE_BAD_ARGUMENTS;
     }

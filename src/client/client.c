@@ -280,6 +280,9 @@ static void unwatch_slowly(struct reeve *zk, struct note n)
 
 void reeve_unwatch(struct reeve *zk, const char *path, reeve_watch_fn *fn, void *ctx)
 {
+    if (!path) {
+        return; // no watch is there
+    }
     if (client_on_loop(zk)) {
         client_take_in(zk);
         engine_unwatch(zk->engine, path, fn, ctx);

@@ -11,6 +11,9 @@
 
 enum reeve_error reeve_listen(struct reeve *zk, reeve_session_fn *fn, void *ctx)
 {
+    if (!fn) {
+        return REEVE_BAD_ARGUMENTS;
+    }
     struct listener *l = alloc_zero(&zk->allocator, sizeof(*l));
     if (!l) {
         return REEVE_NO_MEMORY;

@@ -81,6 +81,9 @@ static enum reeve_error loop_new(struct loop **lp, const struct reeve_options *o
 enum reeve_error reeve_new(struct reeve **zk, const struct reeve_options *options)
 {
     *zk = NULL;
+    if (!options) {
+        return REEVE_BAD_ARGUMENTS;
+    }
     struct reeve_options o = *options;
     o.seed = o.seed ? o.seed : random_seed();
     struct loop *l = NULL;

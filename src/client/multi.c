@@ -40,6 +40,10 @@ void reeve_multi_add(struct reeve_multi *m, const struct reeve_request *part)
     if (!m || m->error || (m->n == m->cap && !grow(m))) {
         return;
     }
+    if (!part) {
+        m->error = REEVE_BAD_ARGUMENTS;
+        return;
+    }
     m->parts[m->n++] = *part;
 }
 

@@ -3,13 +3,15 @@
 // reeve_post, reeve_after, reeve_cancel: functions that are called on the loop's thread. A timer is
 // a note from the day it is asked for, so nothing can fail later. Timers stand in a list by their
 // time; most are asked for with one of few lengths, so a new one finds its place near the end.
-#include "base/must.h"
 #include "client/client_internal.h"
 
 static enum reeve_error put(struct reeve *zk, enum note_kind kind, int64_t ms, reeve_task_fn *fn,
                             void *ctx)
 {
     const int64_t far_ms = INT64_MAX / 4 / 1000000; // as good as never, and no sum overflows
+    if (!fn) {
+        return REEVE_BAD_ARGUMENTS;
+    }
     struct note *n = client_note_new(zk, kind, NULL);
     if (!n) {
         return REEVE_NO_MEMORY;
@@ -52,7 +54,9 @@ static bool take_back(struct reeve *zk, struct note_list *l, reeve_task_fn *fn, 
 
 bool reeve_cancel(struct reeve *zk, reeve_task_fn *fn, void *ctx)
 {
-    must(client_on_loop(zk));
+    if (!client_on_loop(zk)) {
+        return false;
+    }
     client_take_in(zk);
     return take_back(zk, &zk->timers, fn, ctx) || take_back(zk, &zk->tasks, fn, ctx);
 }

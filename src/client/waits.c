@@ -102,8 +102,11 @@ static void refuse(struct reeve *zk, const struct reeve_request *q, enum reeve_e
         snprintf(why, sizeof(why), "a request of %zu bytes, request_max is %u",
                  call_size(zk->chroot, q), (unsigned)zk->request_max);
     }
-    struct reeve_result failed = {
-        .error = e, .op = q->op, .path = q->path ? q->path : "", .why = why};
+    struct reeve_result failed = {.error = e, .path = "", .why = why};
+    if (q) {
+        failed.op = q->op;
+        failed.path = q->path ? q->path : "";
+    }
     w->error = keep(zk, w->r, &failed);
 }
 

@@ -285,6 +285,8 @@ static void follows_one_node(void **state)
     assert_int_equal(reeve_cache_get(c, "/c", &r), REEVE_OK);
     assert_string_equal(r.data, "top2");
     reeve_result_fini(&r);
+    assert_int_equal(reeve_cache_get(c, NULL, &r), REEVE_NO_NODE);
+    reeve_result_fini(&r);
     assert_int_equal(reeve_cache_get(c, "/c/a", &r), REEVE_NO_NODE);
     reeve_result_fini(&r);
     reeve_cache_free(&c);

@@ -952,6 +952,31 @@ static void options_are_looked_at(void **state)
     end(state);
 }
 
+// What would be called or read later, far from who gave it, is refused.
+static void null_is_refused(void **state)
+{
+    struct crig *w = *state;
+    struct reeve *zk = crig_client(w, NULL);
+    struct seen s = {0};
+    assert_int_equal(reeve_listen(zk, NULL, NULL), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_post(zk, NULL, NULL), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_after(zk, 1, NULL, NULL), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_submit(zk, NULL, on_done, &s), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_call(zk, NULL, NULL), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_new(&zk, NULL), REEVE_BAD_ARGUMENTS);
+    assert_null(zk);
+    zk = crig_client(w, NULL);
+    struct reeve_multi *m = reeve_multi_new(zk);
+    reeve_multi_add(m, NULL);
+    assert_int_equal(reeve_multi_commit(m, NULL), REEVE_BAD_ARGUMENTS);
+    reeve_multi_free(&m);
+    reeve_unwatch(zk, NULL, on_event, NULL);
+    assert_false(reeve_cancel(zk, on_task, NULL)); // on a thread that is not the loop's
+    crig_run(w);
+    assert_int_equal(s.n, 0);
+    end(state);
+}
+
 static void a_result_can_be_kept(void **state)
 {
     struct crig *w = *state;
@@ -1004,6 +1029,7 @@ int main(void)
         TEST(every_allocation_may_fail),
         TEST(guids_are_of_one_kind_and_differ),
         TEST(options_are_looked_at),
+        TEST(null_is_refused),
         TEST(a_result_can_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,8 @@ static void says_what_is_wrong(void **state)
     q = queue(zk, REEVE_QUEUE_LOCKING, NULL);
     assert_int_equal(reeve_queue_put(q, "x", 1, 1000), REEVE_BAD_ARGUMENTS);
     assert_int_equal(reeve_queue_put(q, "x", 1, -1), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_queue_put(q, NULL, 1, 1), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_queue_put_many(q, NULL, 1, 1), REEVE_BAD_ARGUMENTS);
     reeve_queue_free(&q);
 
     q = queue(zk, REEVE_QUEUE_CURATOR, NULL);
