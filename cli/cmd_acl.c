@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/outcome.h"
 #include "cli/subtree.h"
 
 int cmd_addauth(struct cli *c, const struct args *a)
@@ -62,22 +62,6 @@ int cmd_get_acl(struct cli *c, const struct args *a)
     }
     reeve_result_fini(&r);
     free(path);
-    return code;
-}
-
-static int set_one(struct cli *c, const struct reeve_request *q, bool with_stat)
-{
-    struct reeve_result r;
-    int code = CLI_OK;
-    if (cli_call(c, q, &r) != REEVE_OK) {
-        code = cli_fail(c, &r);
-    } else if (c->out.json) {
-        out_json(&c->out, json_pack("{s:o,s:o}", "path", out_json_string(q->path), "stat",
-                                    out_json_stat(&r.stat)));
-    } else if (with_stat) {
-        out_stat(&c->out, &r.stat);
-    }
-    reeve_result_fini(&r);
     return code;
 }
 
@@ -161,7 +145,7 @@ int cmd_set_acl(struct cli *c, const struct args *a)
     char *path = cli_path(c, a->arg[0], false);
     q.path = path;
     q.acl = acl;
-    int code = args_has(a, "R") ? set_tree(c, &q) : set_one(c, &q, args_has(a, "s"));
+    int code = args_has(a, "R") ? set_tree(c, &q) : outcome_stat(c, &q, args_has(a, "s"));
     free(acl);
     free(path);
     return code;

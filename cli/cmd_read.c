@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/outcome.h"
 #include "cli/subtree.h"
 
 // `get path watch` and the like of 3.4: any second argument asks for a watch.
@@ -220,17 +220,7 @@ int cmd_stat(struct cli *c, const struct args *a)
     if (wants_watch(c, a, "stat [-w] path")) {
         q.watch = cli_watch(c);
     }
-    struct reeve_result r;
-    int code = CLI_OK;
-    if (cli_call(c, &q, &r) != REEVE_OK) {
-        code = cli_fail(c, &r);
-    } else if (c->out.json) {
-        out_json(&c->out, json_pack("{s:o,s:o}", "path", out_json_string(path), "stat",
-                                    out_json_stat(&r.stat)));
-    } else {
-        out_stat(&c->out, &r.stat);
-    }
-    reeve_result_fini(&r);
+    int code = outcome_stat(c, &q, true);
     free(path);
     return code;
 }
@@ -281,16 +271,7 @@ int cmd_sync(struct cli *c, const struct args *a)
 {
     char *path = cli_path(c, a->arg[0], false);
     struct reeve_request q = {.op = REEVE_OP_SYNC, .path = path};
-    struct reeve_result r;
-    int code = CLI_OK;
-    if (cli_call(c, &q, &r) != REEVE_OK) {
-        code = cli_fail(c, &r);
-    } else if (c->out.json) {
-        out_json(&c->out, json_pack("{s:o,s:b}", "path", out_json_string(path), "synced", 1));
-    } else {
-        out_printf(&c->out, "Sync is OK\n");
-    }
-    reeve_result_fini(&r);
+    int code = outcome_done(c, &q, "synced", "Sync is OK");
     free(path);
     return code;
 }

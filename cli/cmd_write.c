@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/bytes.h"
-#include "cli/cli.h"
+#include "cli/outcome.h"
 #include "cli/subtree.h"
 
 // TTLs up to here fit into a node's owner: EphemeralType.TTL.maxValue().
@@ -123,17 +123,7 @@ int cmd_set(struct cli *c, const struct args *a)
     q.path = path;
     q.data = data.s;
     q.data_len = data.len;
-    struct reeve_result r;
-    int code = CLI_OK;
-    if (cli_call(c, &q, &r) != REEVE_OK) {
-        code = cli_fail(c, &r);
-    } else if (c->out.json) {
-        out_json(&c->out, json_pack("{s:o,s:o}", "path", out_json_string(path), "stat",
-                                    out_json_stat(&r.stat)));
-    } else if (args_has(a, "s")) {
-        out_stat(&c->out, &r.stat);
-    }
-    reeve_result_fini(&r);
+    int code = outcome_stat(c, &q, args_has(a, "s"));
     string_fini(&data);
     free(path);
     return code;
@@ -153,14 +143,7 @@ int cmd_delete(struct cli *c, const struct args *a)
     }
     char *path = cli_path(c, a->arg[0], false);
     q.path = path;
-    struct reeve_result r;
-    int code = CLI_OK;
-    if (cli_call(c, &q, &r) != REEVE_OK) {
-        code = cli_fail(c, &r);
-    } else if (c->out.json) {
-        out_json(&c->out, json_pack("{s:o,s:b}", "path", out_json_string(path), "deleted", 1));
-    }
-    reeve_result_fini(&r);
+    int code = outcome_done(c, &q, "deleted", NULL);
     free(path);
     return code;
 }
