@@ -2,74 +2,42 @@
 //
 // `reeve snapshot`: loads one snapshot, or two, and prints what is wanted of them.
 #include <inttypes.h>
-#include <stdarg.h>
 
-#include "cli/offline_run.h"
+#include "cli/offline_print.h"
 #include "cli/offline_text.h"
 #include "cli/snap_compare.h"
 #include "cli/snap_summary.h"
 
-enum { TICK_NODES = 4096, OUT_BYTES = 64 * 1024 };
+enum { TICK_NODES = 4096 };
 
 struct run {
     const struct snap_request *q;
-    struct offline o;
-    struct buf out;
-    bool stop, failed, damaged;
+    struct offline_print p;
+    bool damaged;
 };
-
-static void say(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(struct run *r, const char *fmt, ...)
-{
-    char line[1024];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(line, sizeof(line), fmt, args);
-    va_end(args);
-    r->q->sh.say(r->q->sh.ctx, line);
-}
-
-static void flush(struct run *r)
-{
-    fwrite(buf_slice(&r->out).p, 1, r->out.n, r->q->sh.out);
-    buf_clear(&r->out);
-    if (ferror(r->q->sh.out)) {
-        r->stop = r->failed = true;
-    }
-}
-
-static void fail(struct run *r, const char *path, enum err e)
-{
-    struct buf text = {0};
-    offline_failure(&r->o, path, e, &text);
-    say(r, "%.*s", SLICE_ARG(buf_slice(&text)));
-    buf_fini(&text);
-    r->failed = true;
-}
 
 // ---- finding and loading ------------------------------------------------------------------------
 
 static void say_damage(struct run *r, const struct snap_file *f, const char *path)
 {
-    say(r, "%s is damaged at offset %" PRIu64 "%s: %s", path, f->off,
-        f->packed == DISK_PLAIN ? "" : " of its unpacked bytes", f->why);
+    offline_print_say(&r->p, "%s is damaged at offset %" PRIu64 "%s: %s", path, f->off,
+                      f->packed == DISK_PLAIN ? "" : " of its unpacked bytes", f->why);
 }
 
 static bool load(struct run *r, struct snap_file *f, const struct offline_file *file)
 {
-    r->stop = !r->q->sh.tick(r->q->sh.ctx, file->path, 0, file->name.size);
-    enum err e = r->stop ? ERR_OK : snap_file_load(f, &r->o, file);
+    r->p.stop = !r->q->sh.tick(r->q->sh.ctx, file->path, 0, file->name.size);
+    enum err e = r->p.stop ? ERR_OK : snap_file_load(f, &r->p.o, file);
     if (e == ERR_INVALID) {
-        say(r, "%s is no snapshot: it does not begin as one", file->path);
-        r->failed = true;
+        offline_print_say(&r->p, "%s is no snapshot: it does not begin as one", file->path);
+        r->p.failed = true;
         return false;
     }
     if (e) {
-        fail(r, file->path, e);
+        offline_print_fail(&r->p, file->path, e);
         return false;
     }
-    return !r->stop;
+    return !r->p.stop;
 }
 
 // What is still there of the file that was wanted.
@@ -78,14 +46,14 @@ static bool take_damaged(struct run *r, struct snap_file *f, const char *path)
     say_damage(r, f, path);
     r->damaged = true;
     if (!f->tree) {
-        say(r, "nothing of %s can be read", path);
-        r->failed = true;
+        offline_print_say(&r->p, "nothing of %s can be read", path);
+        r->p.failed = true;
         return false;
     }
-    say(r,
-        "%" PRIu64 " nodes and %" PRIu64
-        " sessions stand before that; their checksum cannot be verified",
-        f->nodes, f->sessions);
+    offline_print_say(&r->p,
+                      "%" PRIu64 " nodes and %" PRIu64
+                      " sessions stand before that; their checksum cannot be verified",
+                      f->nodes, f->sessions);
     return true;
 }
 
@@ -95,7 +63,7 @@ static bool load_newest(struct run *r, const struct offline_files *files, struct
 {
     for (size_t i = files->n; i > 0; i--) {
         if (!load(r, f, &files->v[i - 1])) {
-            r->failed = r->failed && i == 1;
+            r->p.failed = r->p.failed && i == 1;
             continue;
         }
         *used = i - 1;
@@ -108,20 +76,21 @@ static bool load_newest(struct run *r, const struct offline_files *files, struct
         snap_file_fini(f);
     }
     *used = files->n - 1;
-    return !r->stop && load(r, f, &files->v[*used]) && take_damaged(r, f, files->v[*used].path);
+    return !r->p.stop && load(r, f, &files->v[*used]) && take_damaged(r, f, files->v[*used].path);
 }
 
 static bool replay(struct run *r, struct snap_file *f, const char *dir)
 {
-    enum err e = snap_file_replay(f, &r->o, dir);
+    enum err e = snap_file_replay(f, &r->p.o, dir);
     if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED) {
-        say(r, "%s", r->o.said);
-        say(r, "shown is what stands in front of that, up to zxid 0x%" PRIx64, (uint64_t)f->zxid);
+        offline_print_say(&r->p, "%s", r->p.o.said);
+        offline_print_say(&r->p, "shown is what stands in front of that, up to zxid 0x%" PRIx64,
+                          (uint64_t)f->zxid);
         r->damaged = true;
         return true;
     }
     if (e) {
-        fail(r, dir, e);
+        offline_print_fail(&r->p, dir, e);
     }
     return !e;
 }
@@ -130,15 +99,15 @@ static bool replay(struct run *r, struct snap_file *f, const char *dir)
 static bool load_word(struct run *r, const char *word, struct snap_file *f, char **path)
 {
     struct offline_files files = {0};
-    enum err e = offline_add(&r->o, &files, word, DISK_NAME_SNAPSHOT);
+    enum err e = offline_add(&r->p.o, &files, word, DISK_NAME_SNAPSHOT);
     size_t used = 0;
     bool loaded = false;
     *path = NULL;
     if (e == ERR_INVALID) {
-        say(r, "%s has no snapshot (files snapshot.ZXID)", word);
-        r->failed = true;
+        offline_print_say(&r->p, "%s has no snapshot (files snapshot.ZXID)", word);
+        r->p.failed = true;
     } else if (e) {
-        fail(r, word, e);
+        offline_print_fail(&r->p, word, e);
     } else {
         offline_files_settle(&files);
         loaded =
@@ -153,15 +122,15 @@ static bool load_word(struct run *r, const char *word, struct snap_file *f, char
 
 static void print_head_json(struct run *r, const struct snap_file *f, const char *path)
 {
-    buf_fmt(&r->out, "{\"file\":");
-    offline_json(&r->out, slice_str(path));
-    buf_fmt(&r->out, ",\"whole\":%s,", f->whole ? "true" : "false");
+    buf_fmt(&r->p.out, "{\"file\":");
+    offline_json(&r->p.out, slice_str(path));
+    buf_fmt(&r->p.out, ",\"whole\":%s,", f->whole ? "true" : "false");
     if (f->zxid >= 0) {
-        buf_fmt(&r->out, "\"zxid\":\"0x%" PRIx64 "\",", (uint64_t)f->zxid);
+        buf_fmt(&r->p.out, "\"zxid\":\"0x%" PRIx64 "\",", (uint64_t)f->zxid);
     }
-    buf_fmt(&r->out, "\"sessions\":");
-    snap_text_sessions_json(&r->out, f);
-    buf_fmt(&r->out, ",\"nodes\":[\n");
+    buf_fmt(&r->p.out, "\"sessions\":");
+    snap_text_sessions_json(&r->p.out, f);
+    buf_fmt(&r->p.out, ",\"nodes\":[\n");
 }
 
 static void print_tree(struct run *r, const struct snap_file *f, const char *path)
@@ -170,28 +139,26 @@ static void print_tree(struct run *r, const struct snap_file *f, const char *pat
     if (json) {
         print_head_json(r, f, path);
     } else {
-        snap_text_head(&r->out, f, path);
-        snap_text_sessions(&r->out, f);
+        snap_text_head(&r->p.out, f, path);
+        snap_text_sessions(&r->p.out, f);
     }
     struct snap_walk w;
     snap_walk_init(&w, f);
-    for (uint64_t n = 1; !r->stop && snap_walk_next(&w); n++) {
+    for (uint64_t n = 1; !r->p.stop && snap_walk_next(&w); n++) {
         if (json) {
-            buf_fmt(&r->out, n > 1 ? ",\n" : "");
-            snap_text_node_json(&r->out, &w);
+            buf_fmt(&r->p.out, n > 1 ? ",\n" : "");
+            snap_text_node_json(&r->p.out, &w);
         } else {
-            snap_text_node(&r->out, &w, r->q->data);
+            snap_text_node(&r->p.out, &w, r->q->data);
         }
-        if (r->out.n > OUT_BYTES) {
-            flush(r);
-        }
+        offline_print_flush_much(&r->p);
         if (n % TICK_NODES == 0 && !r->q->sh.tick(r->q->sh.ctx, path, n, f->nodes)) {
-            r->stop = true;
+            r->p.stop = true;
         }
     }
     snap_walk_fini(&w);
-    buf_fmt(&r->out, json ? "\n]}\n" : "");
-    flush(r);
+    buf_fmt(&r->p.out, json ? "\n]}\n" : "");
+    offline_print_flush(&r->p);
 }
 
 static void print_summary(struct run *r, const struct snap_file *f, const char *path)
@@ -199,13 +166,13 @@ static void print_summary(struct run *r, const struct snap_file *f, const char *
     struct snap_summary s;
     snap_summary_make(&s, f, r->q->depth);
     if (r->q->sh.json) {
-        snap_summary_json(&s, f, &r->out);
+        snap_summary_json(&s, f, &r->p.out);
     } else {
-        snap_text_head(&r->out, f, path);
-        snap_summary_text(&s, f, &r->out);
+        snap_text_head(&r->p.out, f, path);
+        snap_summary_text(&s, f, &r->p.out);
     }
     snap_summary_fini(&s);
-    flush(r);
+    offline_print_flush(&r->p);
 }
 
 // ---- compare ------------------------------------------------------------------------------------
@@ -214,7 +181,7 @@ static void print_change(void *ctx, const struct snap_change *c)
 {
     static const char *const names[] = {"created", "deleted", "changed"};
     struct run *r = ctx;
-    struct buf *b = &r->out;
+    struct buf *b = &r->p.out;
     if (r->q->sh.json) {
         buf_fmt(b, "{\"change\":\"%s\",\"path\":", names[c->kind]);
         offline_json(b, buf_slice(&c->path));
@@ -236,9 +203,7 @@ static void print_change(void *ctx, const struct snap_change *c)
         }
         buf_fmt(b, "\n");
     }
-    if (b->n > OUT_BYTES) {
-        flush(r);
-    }
+    offline_print_flush_much(&r->p);
 }
 
 static bool compare(struct run *r, const struct snap_file *a, const struct snap_file *b)
@@ -250,7 +215,7 @@ static bool compare(struct run *r, const struct snap_file *a, const struct snap_
                              .each = print_change,
                              .ctx = r};
     bool same = snap_compare_run(&c);
-    struct buf *out = &r->out;
+    struct buf *out = &r->p.out;
     if (r->q->sh.json) {
         buf_fmt(out, "{\"same\":%s,\"created\":%" PRIu64 ",\"deleted\":%" PRIu64,
                 same ? "true" : "false", c.created, c.deleted);
@@ -263,7 +228,7 @@ static bool compare(struct run *r, const struct snap_file *a, const struct snap_
         buf_fmt(out, ", %+" PRId64 " bytes; sessions: %" PRIu64 " new, %" PRIu64 " gone\n", c.bytes,
                 c.sessions_new, c.sessions_gone);
     }
-    flush(r);
+    offline_print_flush(&r->p);
     return same;
 }
 
@@ -279,7 +244,7 @@ static int run_compare(struct run *r)
     snap_file_fini(&b);
     mem_free(from);
     mem_free(to);
-    return !loaded || r->failed || r->damaged ? OFFLINE_USAGE : same ? OFFLINE_OK : OFFLINE_NO;
+    return !loaded || r->p.failed || r->damaged ? OFFLINE_USAGE : same ? OFFLINE_OK : OFFLINE_NO;
 }
 
 static int run_one(struct run *r)
@@ -295,18 +260,16 @@ static int run_one(struct run *r)
     }
     snap_file_fini(&f);
     mem_free(path);
-    return r->failed || r->damaged ? OFFLINE_NO : OFFLINE_OK;
+    return r->p.failed || r->damaged ? OFFLINE_NO : OFFLINE_OK;
 }
 
 int snap_run(const struct snap_request *q)
 {
     struct run r = {.q = q};
-    if (offline_open(&r.o)) {
-        say(&r, "the system gives no event loop");
+    if (!offline_print_open(&r.p, &q->sh)) {
         return OFFLINE_NO;
     }
     int code = q->compare ? run_compare(&r) : run_one(&r);
-    buf_fini(&r.out);
-    offline_close(&r.o);
-    return r.stop && !r.failed ? OFFLINE_STOPPED : code;
+    offline_print_close(&r.p);
+    return r.p.stop && !r.p.failed ? OFFLINE_STOPPED : code;
 }
