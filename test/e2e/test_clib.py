@@ -16,24 +16,14 @@ import pytest
 
 import ensemble
 import harness
+import recipes
 import zk
-
-# Where `make lib` has put the library: beside the server, or above it (build/san/reeved).
-BESIDE = os.path.dirname(harness.REEVE_BIN)
-LIB = next((d for d in (BESIDE, os.path.dirname(BESIDE))
-            if os.path.exists(os.path.join(d, "libreeve.a"))), os.path.join(harness.REPO, "build"))
-SOURCE = os.path.join(harness.HERE, "cprog", "clib.c")
-PAIR = [harness.KIND] if harness.KIND == "apache" else ["reeve", "apache"]
+from recipes import LIB, PAIR
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
-    binary = tmp_path_factory.mktemp("clib") / "clib"
-    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-O1", "-g",
-                    "-fsanitize=address,undefined", "-I" + os.path.join(harness.REPO, "include"),
-                    SOURCE, os.path.join(LIB, "libreeve.a"), "-ljansson", "-lpthread",
-                    "-o", binary], check=True)
-    return binary
+    return recipes.c_program("clib", tmp_path_factory.mktemp("clib"))
 
 
 class Lib:

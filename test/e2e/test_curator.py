@@ -16,31 +16,17 @@ import pytest
 
 import harness
 import kafka_env
+import recipes
 
 SOURCES = Path(harness.HERE, "curator")
-JARS = {"curator-recipes.jar": "libcurator-recipes-java",
-        "curator-framework.jar": "libcurator-framework-java",
-        "curator-client.jar": "libcurator-client-java",
-        "guava.jar": "libguava-java",
-        "zookeeper.jar": "libzookeeper-java",
-        "slf4j-simple.jar": "libslf4j-java"}
 RUN_S = 150
 NAMES = re.findall(r'all\.put\("(\w+)"', "".join(
     p.read_text(encoding="utf-8") for p in sorted(SOURCES.glob("*.java"))))
 
 
 def compile_scenarios(into):
-    kafka_env.need_programs(java="default-jre-headless", javac="default-jdk-headless",
-                            setpriv="util-linux")
-    for jar, package in JARS.items():
-        if not Path(harness.JAVA_DIR, jar).exists():
-            kafka_env.lacking(f"{jar} not found: apt-get install {package}")
-    class_path = ":".join(str(Path(harness.JAVA_DIR, jar)) for jar in JARS)
-    done = subprocess.run(["javac", "-Xlint:-path", "-cp", class_path, "-d", str(into),
-                           *map(str, sorted(SOURCES.glob("*.java")))],
-                          capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 0, done.stderr
-    return f"{into}:{class_path}"
+    kafka_env.need_programs(setpriv="util-linux")
+    return recipes.java_class_path(sorted(SOURCES.glob("*.java")), into, recipes.CURATOR_JARS)
 
 
 def run_scenarios(process, server):

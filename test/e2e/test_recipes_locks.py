@@ -1,59 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Locks, leases, elections and groups of libreeve (cprog/locks.c) on Reeve and on Apache, beside
 kazoo's and Curator's (cprog/Locks.java) at the same paths."""
-import os
 import queue
 import signal
 import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from kazoo.client import KazooClient
 
 import harness
-import kafka_env
-import test_curator
-from test_clib import LIB, PAIR
-
-SOURCE = os.path.join(harness.HERE, "cprog", "locks.c")
-JAVA_SOURCE = os.path.join(harness.HERE, "cprog", "Locks.java")
-WAIT_S = 30
+import recipes
+from recipes import WAIT_S
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
-    binary = tmp_path_factory.mktemp("locks") / "locks"
-    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-O1", "-g",
-                    "-fsanitize=address,undefined", "-I" + os.path.join(harness.REPO, "include"),
-                    SOURCE, os.path.join(LIB, "libreeve.a"), "-ljansson", "-lpthread",
-                    "-o", binary], check=True)
-    return [str(binary)]
+    return [recipes.c_program("locks", tmp_path_factory.mktemp("locks"))]
 
 
 @pytest.fixture(scope="session")
 def java(tmp_path_factory):
-    kafka_env.need_programs(java="default-jre-headless", javac="default-jdk-headless")
-    for jar, package in test_curator.JARS.items():
-        if not Path(harness.JAVA_DIR, jar).exists():
-            kafka_env.lacking(f"{jar} not found: apt-get install {package}")
-    into = tmp_path_factory.mktemp("locks-java")
-    class_path = ":".join(str(Path(harness.JAVA_DIR, jar)) for jar in test_curator.JARS)
-    subprocess.run(["javac", "-Xlint:-path", "-cp", class_path, "-d", str(into), JAVA_SOURCE],
-                   check=True, timeout=90)
-    return [*harness.JAVA, "-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-            "-Dexists.needs.read=false", "-cp", f"{into}:{class_path}", "Locks"]
+    return recipes.java_program("Locks", tmp_path_factory.mktemp("locks-java"))
 
 
-@pytest.fixture(scope="module", params=PAIR)
+@pytest.fixture(scope="module", params=recipes.PAIR)
 def server(request, tmp_path_factory):
-    s = harness.Server(request.param, tmp_path_factory.mktemp("server"),
-                       {"tickTime": 500, "maxClientCnxns": 0})
-    s.start()
-    yield s
-    s.stop()
+    with recipes.running_server(request.param, tmp_path_factory.mktemp("server")) as s:
+        yield s
 
 
 class Talker:
@@ -151,16 +126,8 @@ def talk():
 
 @pytest.fixture
 def kazoo(server):
-    clients = []
-
-    def new():
-        client = KazooClient(server.hosts, timeout=4)
-        client.start(timeout=WAIT_S)
-        clients.append(client)
-        return client
-    yield new
-    for client in clients:
-        client.stop()
+    with recipes.kazoo_clients(server.hosts) as new:
+        yield new
 
 
 @pytest.fixture

@@ -12,31 +12,24 @@ import subprocess
 import threading
 import time
 import urllib.parse
-from pathlib import Path
 
 import pytest
 from kazoo.client import KazooClient
 
 import harness
 import kafka_env
-from test_clib import LIB, PAIR
+import recipes
 
-CURATOR_JARS = ("curator-x-discovery.jar", "curator-framework.jar", "curator-client.jar",
-                "curator-recipes.jar", "guava.jar", "zookeeper.jar", "slf4j-simple.jar",
-                "jackson-core.jar", "jackson-databind.jar", "jackson-annotations.jar")
+CURATOR_JARS = recipes.CURATOR_JARS | dict.fromkeys(
+    ("curator-x-discovery.jar", "jackson-core.jar", "jackson-databind.jar",
+     "jackson-annotations.jar"), "libcurator-discovery-java")
 FIELDS = ["name", "id", "address", "port", "sslPort", "payload", "registrationTimeUTC",
           "serviceType", "uriSpec"]
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
-    binary = tmp_path_factory.mktemp("naming") / "naming"
-    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-O1", "-g",
-                    "-fsanitize=address,undefined", "-I" + os.path.join(harness.REPO, "include"),
-                    os.path.join(harness.HERE, "cprog", "naming.c"),
-                    os.path.join(LIB, "libreeve.a"), "-ljansson", "-lpthread",
-                    "-o", binary], check=True)
-    return binary
+    return recipes.c_program("naming", tmp_path_factory.mktemp("naming"))
 
 
 class Talker:
@@ -97,7 +90,7 @@ class Naming(Talker):
             self.proc.kill()
 
 
-@pytest.fixture(params=PAIR)
+@pytest.fixture(params=recipes.PAIR)
 def place(request, make_server):
     """A server of each kind, and a client of another family on it."""
     server = make_server({"tickTime": 500, "maxSessionTimeout": 60000,
@@ -182,18 +175,9 @@ def test_provider_follows_and_survives_the_server(program, place):
 @pytest.fixture(scope="module")
 def curator(tmp_path_factory):
     """The class path of Naming.java."""
-    kafka_env.need_programs(java="default-jre-headless", javac="default-jdk-headless",
-                            setpriv="util-linux")
-    for jar in CURATOR_JARS:
-        if not Path(harness.JAVA_DIR, jar).exists():
-            kafka_env.lacking(f"{jar} not found: apt-get install libcurator-discovery-java")
-    into = tmp_path_factory.mktemp("naming-java")
-    class_path = ":".join(str(Path(harness.JAVA_DIR, jar)) for jar in CURATOR_JARS)
-    done = subprocess.run(["javac", "-Xlint:-path", "-cp", class_path, "-d", str(into),
-                           os.path.join(harness.HERE, "cprog", "Naming.java")],
-                          capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 0, done.stderr
-    return f"{into}:{class_path}"
+    kafka_env.need_programs(setpriv="util-linux")
+    return recipes.java_class_path([os.path.join(harness.HERE, "cprog", "Naming.java")],
+                                   tmp_path_factory.mktemp("naming-java"), CURATOR_JARS)
 
 
 def test_beside_curators_own_classes(program, place, curator):

@@ -2,63 +2,35 @@
 """Queues, barriers, counters, shared values and caches of libreeve (cprog/queues.c) beside kazoo's
 and Curator's at the same paths, on Reeve and on Apache."""
 import collections
-import os
 import socket
 import struct
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from kazoo.client import KazooClient
 from kazoo.recipe.barrier import DoubleBarrier
 from kazoo.recipe.queue import LockingQueue, Queue
 
 import harness
-import kafka_env
-import test_curator
-
-BESIDE = os.path.dirname(harness.REEVE_BIN)
-LIB = next((d for d in (BESIDE, os.path.dirname(BESIDE))
-            if os.path.exists(os.path.join(d, "libreeve.a"))), os.path.join(harness.REPO, "build"))
-SOURCE = os.path.join(harness.HERE, "cprog", "queues.c")
-JAVA_SOURCE = os.path.join(harness.HERE, "curator_queues", "Contend.java")
-PAIR = [harness.KIND] if harness.KIND == "apache" else ["reeve", "apache"]
-WAIT_S = 30
+import recipes
+from recipes import WAIT_S
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
-    binary = tmp_path_factory.mktemp("queues") / "queues"
-    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-O1", "-g",
-                    "-fsanitize=address,undefined", "-I" + os.path.join(harness.REPO, "include"),
-                    SOURCE, os.path.join(LIB, "libreeve.a"), "-ljansson", "-lpthread",
-                    "-o", binary], check=True)
-    return str(binary)
+    return recipes.c_program("queues", tmp_path_factory.mktemp("queues"))
 
 
 @pytest.fixture(scope="session")
 def java(tmp_path_factory):
-    kafka_env.need_programs(java="default-jre-headless", javac="default-jdk-headless")
-    for jar, package in test_curator.JARS.items():
-        if not Path(harness.JAVA_DIR, jar).exists():
-            kafka_env.lacking(f"{jar} not found: apt-get install {package}")
-    into = tmp_path_factory.mktemp("contend")
-    class_path = ":".join(str(Path(harness.JAVA_DIR, jar)) for jar in test_curator.JARS)
-    subprocess.run(["javac", "-Xlint:-path", "-cp", class_path, "-d", str(into), JAVA_SOURCE],
-                   check=True, timeout=90)
-    return [*harness.JAVA, "-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-            "-Dexists.needs.read=false", "-cp", f"{into}:{class_path}", "Contend"]
+    return recipes.java_program("Contend", tmp_path_factory.mktemp("contend-java"))
 
 
-@pytest.fixture(scope="module", params=PAIR)
+@pytest.fixture(scope="module", params=recipes.PAIR)
 def server(request, tmp_path_factory):
-    s = harness.Server(request.param, tmp_path_factory.mktemp("server"),
-                       {"tickTime": 500, "maxClientCnxns": 0})
-    s.start()
-    yield s
-    s.stop()
+    with recipes.running_server(request.param, tmp_path_factory.mktemp("server")) as s:
+        yield s
 
 
 @pytest.fixture
@@ -68,17 +40,8 @@ def path(request):
 
 @pytest.fixture
 def kazoo(server):
-    clients = []
-
-    def new():
-        client = KazooClient(server.hosts, timeout=4)
-        client.start(timeout=WAIT_S)
-        clients.append(client)
-        return client
-    yield new
-    for client in clients:
-        client.stop()
-        client.close()
+    with recipes.kazoo_clients(server.hosts) as new:
+        yield new
 
 
 class Run:
