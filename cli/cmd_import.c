@@ -242,7 +242,7 @@ static void take_top(struct import *in, const char *path)
 {
     in->from = cli_dup(path);
     in->to = in->to ? in->to : cli_dup(path);
-    if (in->merge || in->force || in->dry_run) {
+    if (in->merge || in->force) {
         return;
     }
     struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = in->to};

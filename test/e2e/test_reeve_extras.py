@@ -304,6 +304,10 @@ def test_export_and_import(service, conn, top, tmp_path):
 
     answer = run(service, "import", file)
     assert answer.code == NO and f"{top}/a exists already" in answer.err
+    answer = run(service, "import", "--dry-run", file)  # what the import itself would say
+    assert answer.code == NO and f"{top}/a exists already" in answer.err
+    assert "would be: 0 created, 0 set, 9 kept" in ok_with_note(
+        service, "import", "--dry-run", "--merge", file).out
     plan = ok_with_note(service, "import", "--dry-run", file, f"{top}/copy").lines
     assert plan[0] == f"create {top}/copy" and plan[-1] == "would be: 9 created, 0 set, 0 kept"
     assert conn.exists(top + "/copy") is None
