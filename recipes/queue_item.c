@@ -226,7 +226,12 @@ static enum reeve_error send_item(struct reeve_queue_item *item, bool giving_bac
     item->giving_back = giving_back;
     item->done = done;
     item->ctx = ctx;
-    return kit_send(&item->q->o, begin, item);
+    enum reeve_error e = kit_send(&item->q->o, begin, item);
+    if (e) {
+        item->done = NULL; // the item ends without them, perhaps long after ctx
+        item->ctx = NULL;
+    }
+    return e;
 }
 
 static enum reeve_error send_and_wait(struct reeve_queue_item **item, bool giving_back)

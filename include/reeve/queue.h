@@ -126,10 +126,11 @@ REEVE_API bool reeve_queue_item_lost(const struct reeve_queue_item *item);
 REEVE_API bool reeve_queue_part(const struct reeve_queue_item *item, size_t i,
                                 struct reeve_queue_data *part);
 
-// Done with it: it leaves the queue. The item is freed, whatever comes out. OK; SESSION_EXPIRED: it
-// was lost, and is or will be given to another one (unless the session was lost in the middle of
-// this); NO_NODE: somebody removed it by hand. An error returned by the asynchronous form: the item
-// is still yours.
+// Done with it: it leaves the queue. The item is freed and *item NULL, whatever comes out. OK;
+// SESSION_EXPIRED: it was lost, and is or will be given to another one (unless the session was lost
+// in the middle of this); NO_NODE: somebody removed it by hand. The item is still yours where it
+// could not even be begun: an error returned by the asynchronous form, *item not NULL after the
+// waiting one (WRONG_THREAD, NO_MEMORY, CLOSED). The client's end frees it then.
 REEVE_API enum reeve_error reeve_queue_finish_async(struct reeve_queue_item *item,
                                                     reeve_queue_done_fn *done, void *ctx);
 REEVE_API enum reeve_error reeve_queue_finish(struct reeve_queue_item **item);

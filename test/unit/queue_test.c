@@ -570,6 +570,29 @@ static void waits_through_a_lost_session(void **state)
     crig_free(&w);
 }
 
+// A finish that could not be begun has told so; its callback, perhaps on a stack that is gone, must
+// not be called at the client's end.
+static void a_finish_that_fails_is_told_once(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL);
+    struct told done = {0};
+    struct reeve_queue *q = queue(zk, REEVE_QUEUE_LOCKING, &done);
+    struct reeve_queue_item *item;
+    put(q, "x", 1);
+    assert_int_equal(reeve_queue_take(q, 0, &item), REEVE_OK);
+    crig_fail_alloc(w, 1, 1);
+    assert_int_equal(reeve_queue_finish_async(item, on_done, &done), REEVE_NO_MEMORY);
+    crig_fail_alloc(w, 1, 1);
+    assert_int_equal(reeve_queue_finish(&item), REEVE_NO_MEMORY);
+    assert_non_null(item); // still ours
+    reeve_queue_free(&q);
+    crig_close(w, &zk);
+    assert_int_equal(done.n, 0);
+    crig_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -584,6 +607,7 @@ int main(void)
         cmocka_unit_test(without_locks_nothing_is_given_twice),
         cmocka_unit_test(frees_at_any_time),
         cmocka_unit_test(fails_without_memory),
+        cmocka_unit_test(a_finish_that_fails_is_told_once),
         cmocka_unit_test(sees_what_comes_while_it_looks),
         cmocka_unit_test(waits_through_a_lost_session),
     };
