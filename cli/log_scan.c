@@ -5,11 +5,6 @@
 
 enum { SECTOR = 512, LOOK_BYTES = 256 * 1024 };
 
-bool log_scan_knows(struct slice head)
-{
-    return logfile_check_header(head) == ERR_OK;
-}
-
 enum err log_scan_open(struct log_scan *s, struct env *env, const char *path)
 {
     *s = (struct log_scan){0};
@@ -222,7 +217,7 @@ static enum err header(struct log_scan *s, struct log_item *item, bool *right)
 {
     enum err e = fill(s, LOGFILE_HEADER_LEN);
     struct slice front = window_slice(&s->w);
-    *right = !e && log_scan_knows(front);
+    *right = !e && logfile_check_header(front) == ERR_OK;
     if (e) {
         return e;
     }

@@ -50,6 +50,3 @@ must_check enum err log_scan_open(struct log_scan *s, struct env *env, const cha
 void log_scan_close(struct log_scan *s); // fine on a zeroed struct
 // The next item; behind END there is none. Errors are the disk's only.
 must_check enum err log_scan_next(struct log_scan *s, struct log_item *item);
-
-// Is this the beginning of a log file?
-bool log_scan_knows(struct slice head);

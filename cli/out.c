@@ -198,21 +198,21 @@ void out_json_data(json_t *obj, const void *p, size_t n, enum out_encoding e)
     string_fini(&t);
 }
 
-char *out_date(int64_t ms, char *text, size_t n)
+// "Sat Nov 21 07:13:54 UTC 2026", as Java prints it, in the local zone.
+static void date_of(int64_t ms, char *text, size_t n)
 {
     time_t t = (time_t)(ms / 1000 - (ms % 1000 < 0));
     struct tm tm;
     if (localtime_r(&t, &tm) == NULL || strftime(text, n, "%a %b %d %H:%M:%S %Z %Y", &tm) == 0) {
         snprintf(text, n, "%" PRId64 " ms", ms);
     }
-    return text;
 }
 
 void out_stat(struct out *o, const struct reeve_stat *s)
 {
     char ctime_text[64], mtime_text[64];
-    out_date(s->ctime_ms, ctime_text, sizeof(ctime_text));
-    out_date(s->mtime_ms, mtime_text, sizeof(mtime_text));
+    date_of(s->ctime_ms, ctime_text, sizeof(ctime_text));
+    date_of(s->mtime_ms, mtime_text, sizeof(mtime_text));
     out_printf(o,
                "cZxid = 0x%" PRIx64 "\nctime = %s\nmZxid = 0x%" PRIx64 "\nmtime = %s\n"
                "pZxid = 0x%" PRIx64 "\ncversion = %d\ndataVersion = %d\naclVersion = %d\n"

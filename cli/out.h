@@ -66,5 +66,3 @@ json_t *out_json_string(const char *s);
 // "cdrwa", Apache's order. Returns text.
 char *out_perms(int32_t perms, char text[8]);
 json_t *out_json_acl(const struct reeve_acl *acl, size_t n);
-// "Sat Nov 21 07:13:54 UTC 2026", as Java prints it, in the local zone. Returns text.
-char *out_date(int64_t ms, char *text, size_t n);

@@ -158,11 +158,6 @@ void recall_add(struct recall *r, const char *line, int keep)
     }
 }
 
-size_t recall_count(const struct recall *r)
-{
-    return r->n;
-}
-
 // libedit's "first" is the newest line and "next" the one before it.
 int recall_step(void *p, HistEvent *ev, int op, ...)
 {

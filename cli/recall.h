@@ -21,7 +21,6 @@ void recall_free(struct recall **r);
 // A line as it was entered. The same as the one before is not taken again, nor an empty one, nor
 // one that begins with a space. keep: also in the file.
 void recall_add(struct recall *r, const char *line, int keep);
-size_t recall_count(const struct recall *r);
 
 // For el_set(el, EL_HIST, recall_step, r).
 int recall_step(void *r, HistEvent *ev, int op, ...);

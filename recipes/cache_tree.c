@@ -177,12 +177,3 @@ void cache_tree_unsee(struct cache_tree *t, struct cache_node *n, struct cache_d
     n->data = (struct cache_data){NULL, 0};
     n->seen = false;
 }
-
-bool cache_path_below(const char *path, const char *dir)
-{
-    size_t n = strlen(dir);
-    if (n == 1) {
-        return path[0] == '/' && path[1];
-    }
-    return strncmp(path, dir, n) == 0 && path[n] == '/';
-}

@@ -71,6 +71,3 @@ enum reeve_error cache_tree_set(struct cache_tree *t, struct cache_node *n, cons
                                 size_t len, const struct reeve_stat *stat, struct cache_data *old);
 // Takes the data away and makes the node one that was never seen.
 void cache_tree_unsee(struct cache_tree *t, struct cache_node *n, struct cache_data *old);
-
-// Whether path is below dir, as a child or deeper.
-bool cache_path_below(const char *path, const char *dir);

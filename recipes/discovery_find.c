@@ -89,7 +89,9 @@ static void fini(struct kit_object *o)
 static const struct kit_class find_class = {
     .size = sizeof(struct find), .on_session = on_session, .on_close = on_close, .fini = fini};
 
-enum reeve_error find_start(struct reeve *zk, const char *path, reeve_instances_fn *done, void *ctx)
+// done comes exactly once if this is OK.
+static enum reeve_error start(struct reeve *zk, const char *path, reeve_instances_fn *done,
+                              void *ctx)
 {
     struct kit_object *o;
     enum reeve_error e = kit_new(zk, &find_class, &o);
@@ -120,7 +122,7 @@ enum reeve_error reeve_discovery_find_async(struct reeve_discovery *d, const cha
     if (!path) {
         return REEVE_NO_MEMORY;
     }
-    enum reeve_error e = find_start(zk, path, done, ctx);
+    enum reeve_error e = start(zk, path, done, ctx);
     kit_free(zk, path);
     return e;
 }

@@ -363,11 +363,6 @@ void engine_close(struct engine *e, bool end_session)
     }
 }
 
-const char *engine_chroot(const struct engine *e)
-{
-    return e->chroot;
-}
-
 void engine_get_session(const struct engine *e, struct reeve_session *s)
 {
     *s = (struct reeve_session){.state = e->state,

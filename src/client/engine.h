@@ -62,8 +62,6 @@ struct engine_happening {
 enum reeve_error engine_new(struct engine **e, const struct reeve_options *o);
 void engine_free(struct engine **e); // calls without an answer are freed unheard
 
-const char *engine_chroot(const struct engine *e); // "" or "/app", for call_new(); for good
-
 void engine_set_now(struct engine *e, struct mono now);
 // When engine_next() will have something to say even if nothing comes in. Never: INT64_MAX ns.
 struct mono engine_deadline(const struct engine *e);

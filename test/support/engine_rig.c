@@ -406,7 +406,7 @@ bool erig_submit(struct erig *r, const struct reeve_request *q)
 {
     struct reeve_allocator a = erig_allocator(r);
     struct call *c;
-    enum reeve_error e = call_new(&a, engine_chroot(r->e), 1 << 20, q, &c);
+    enum reeve_error e = call_new(&a, r->e->chroot, 1 << 20, q, &c);
     if (e) {
         assert_int_equal(e, REEVE_NO_MEMORY);
         return false;
