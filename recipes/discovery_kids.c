@@ -290,13 +290,19 @@ static void fail(struct kids *k, enum reeve_error e)
     }
 }
 
+// An answer about the parent has come. False: nobody wants it any more.
+static bool is_wanted(struct kids *k, const struct reeve_result *r)
+{
+    k->listing = false;
+    k->watching = k->watching || r->watching;
+    return k->on;
+}
+
 static void on_list(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
     struct kids *k = arg;
-    k->listing = false;
-    k->watching = k->watching || r->watching;
-    if (!k->on) {
+    if (!is_wanted(k, r)) {
         return;
     }
     enum reeve_error e = r->error;
@@ -319,9 +325,7 @@ static void on_exists(struct kit_object *o, void *arg, const struct reeve_result
 {
     (void)o;
     struct kids *k = arg;
-    k->listing = false;
-    k->watching = k->watching || r->watching;
-    if (!k->on) {
+    if (!is_wanted(k, r)) {
         return;
     }
     if (r->error == REEVE_NO_NODE) {
