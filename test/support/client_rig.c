@@ -448,6 +448,18 @@ void crig_run(struct crig *w)
     }
 }
 
+size_t crig_children(struct crig *w, const char *path)
+{
+    struct reeve *zk = crig_client(w, NULL);
+    struct reeve_result r;
+    enum reeve_error e = reeve_children(zk, path, NULL, &r);
+    must(e == REEVE_OK || e == REEVE_NO_NODE);
+    size_t n = r.children_n;
+    reeve_result_fini(&r);
+    crig_close(w, &zk);
+    return n;
+}
+
 int64_t crig_now_ms(const struct crig *w)
 {
     return w->server->now.ns / 1000000;

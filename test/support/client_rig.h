@@ -47,6 +47,10 @@ bool crig_step(struct crig *w);
 int64_t crig_now_ms(const struct crig *w);
 struct rig *crig_server(struct crig *w);
 
+// How many children a path has as a client of its own sees it, which is closed again; without the
+// node: 0.
+size_t crig_children(struct crig *w, const char *path);
+
 // ---- faults -------------------------------------------------------------------------------------
 
 enum crig_way { CRIG_TO_SERVER, CRIG_TO_CLIENT };
