@@ -12,7 +12,7 @@
 #include "base/endian.h"
 #include "base/must.h"
 #include "client/call.h"
-#include "client/engine.h"
+#include "client/engine_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -163,7 +163,7 @@ static void submit(struct world *w)
                               .timeout_ms = b == 77 ? 500 : 0};
     struct reeve_allocator a = {alloc, w};
     struct call *c;
-    if (w->calls < CALLS_MAX && call_new(&a, engine_chroot(w->e), 1000, &q, &c) == REEVE_OK) {
+    if (w->calls < CALLS_MAX && call_new(&a, w->e->chroot, 1000, &q, &c) == REEVE_OK) {
         c->submitted = w->now;
         w->calls++;
         engine_submit(w->e, c);
