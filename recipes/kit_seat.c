@@ -274,13 +274,20 @@ void kit_seat_poke(struct kit_seat *s)
     }
 }
 
+// The path is a node's that was there. Reeve's observer masters refuse a client so, for a moment,
+// whose session they believe elsewhere.
+static bool strange(const struct kit_seat *s, enum reeve_error e)
+{
+    return s->state == KIT_SEAT_LEAVING && e == REEVE_BAD_ARGUMENTS;
+}
+
 // What an error means that is not of the step's own; the step's request is answered.
 static void fail(struct kit_seat *s, enum reeve_error e)
 {
     bool lasting = !ephemeral(s) && e == REEVE_SESSION_EXPIRED && unresolved(s);
     if (kit_is_transient(e) || (lasting && !s->o->ended)) {
         s->step(s);
-    } else if (unresolved(s) && kit_is_for_now(e)) {
+    } else if (unresolved(s) && (kit_is_for_now(e) || strange(s, e))) {
         later(s);
     } else {
         finish(s, e);
