@@ -19,7 +19,7 @@ struct lock_job {
     struct guest_work *work;
     uint32_t thing;
     struct reeve_lock *lock;
-    enum { JOB_IDLE, JOB_ASKED, JOB_HELD } state;
+    enum job_state { JOB_IDLE, JOB_ASKED, JOB_HELD } state;
     int64_t since_ns, until_ns;
 };
 
@@ -45,7 +45,7 @@ static bool is_ours(const struct world *w, enum reeve_error why)
 
 // ---- locks -----------------------------------------------------------------------------------
 
-static void set_job(struct lock_job *j, int state)
+static void set_job(struct lock_job *j, enum job_state state)
 {
     j->state = state;
     j->since_ns = world_of(j->work)->now_ns;
