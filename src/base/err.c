@@ -20,7 +20,8 @@ const char *err_text(enum err e)
 _Noreturn void must_fail(const char *what, const char *file, int line)
 {
     fprintf(stderr,
-            "BUG %s:%d: must(%s) does not hold; stopping, the log has every answered write\n", file,
-            line, what);
+            "BUG %s:%d: must(%s) does not hold; stopping (a server has every answered write in its "
+            "log)\n",
+            file, line, what);
     abort();
 }
