@@ -48,7 +48,7 @@ LONG_RINGS = ["fuzz-long", "sim-long"]
 BUILD_TIMEOUT = 900
 PROGRAM_TIMEOUT = 120
 SEED_TIMEOUT = 180
-E2E_TIMEOUT = 1200
+E2E_TIMEOUT = 1500
 TAIL_LINES = 40
 # The simulator runs so many seeds per process, and says this in its summary.
 SIM_BLOCK = 20

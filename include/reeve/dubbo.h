@@ -27,7 +27,7 @@ extern "C" {
 
 // ---- URLs ---------------------------------------------------------------------------------------
 
-// protocol://username:password@host:port/path?key=value&key=value; what is missing is NULL or 0.
+// The parts of protocol://user:password@host:port/path?key=value&... What is missing is NULL or 0.
 struct reeve_dubbo_url {
     const char *protocol, *username, *password, *host;
     int32_t port;
@@ -69,6 +69,7 @@ struct reeve_dubbo_options {
     size_t acl_n;
 };
 
+// BAD_ARGUMENTS: root is no path; NO_MEMORY. Nothing is asked of the servers yet.
 REEVE_API enum reeve_error reeve_dubbo_new(struct reeve_dubbo **d, struct reeve *zk,
                                            const struct reeve_dubbo_options *o);
 // What it has registered is unregistered in the background. Any thread.

@@ -116,7 +116,9 @@ REEVE_API enum reeve_error reeve_queue_take_async(struct reeve_queue *q, int64_t
 REEVE_API enum reeve_error reeve_queue_take(struct reeve_queue *q, int64_t timeout_ms,
                                             struct reeve_queue_item **item);
 
+// What was put; it lives as long as the item.
 REEVE_API const void *reeve_queue_item_data(const struct reeve_queue_item *item);
+// Of that, in bytes.
 REEVE_API size_t reeve_queue_item_len(const struct reeve_queue_item *item);
 // The name of its node.
 REEVE_API const char *reeve_queue_item_name(const struct reeve_queue_item *item);

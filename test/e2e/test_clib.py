@@ -404,6 +404,9 @@ def test_member_stands_still(program, trio):
         assert a.answer(read).startswith("OK")
         assert a.states.empty()
         member.resume()
+        with Lib(program, member.hosts, "timeout=9000") as b:  # it finds out what it has missed
+            b.state("CONNECTED")
+            assert b.ask("sync /", 40).startswith("OK")
 
 
 def test_another_list_of_servers(program, trio):

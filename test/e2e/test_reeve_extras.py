@@ -410,19 +410,20 @@ def test_import_of_nonsense(service, conn, text, why):
 
 
 def test_many_nodes(service, conn, top, tmp_path):
-    """20,000 nodes in, looked at, copied, moved in parts, and out again."""
+    """20,000 nodes in, looked at, copied, moved in parts, and out again; Apache gets a tenth."""
+    many = MANY if service.kind == "reeve" else MANY // 10
     file = str(tmp_path / "many.json")
     with open(file, "w", encoding="utf-8") as f:
         nodes = [{"path": "/m"}] + [{"path": f"/m/d{i}"} for i in range(100)] + [
             {"path": f"/m/d{i}/n{k}", "data": "0123456789"} for i in range(100)
-            for k in range(MANY // 100 - 1)]
+            for k in range(many // 100 - 1)]
         json.dump({"nodes": nodes}, f)
-    assert len(nodes) == MANY + 1
-    assert f"{MANY + 1} created" in ok(service, "import", file, f"{top}/m").out
+    assert len(nodes) == many + 1
+    assert f"{many + 1} created" in ok(service, "import", file, f"{top}/m").out
     lines = ok(service, "tree", f"{top}/m").lines
-    assert lines[-1] == f"{MANY + 1} nodes" and len(lines) == MANY + 3
+    assert lines[-1] == f"{many + 1} nodes" and len(lines) == many + 3
     assert ok(service, "du", "-s", "--json", f"{top}/m").out == json.dumps(
-        {"path": f"{top}/m", "bytes": 10 * (MANY - 100), "nodes": MANY + 1},
+        {"path": f"{top}/m", "bytes": 10 * (many - 100), "nodes": many + 1},
         separators=(",", ":")) + "\n"
     assert len(ok(service, "find", f"{top}/m", "-name", "n7", "-data", "456").lines) == 100
     answer = run(service, "mv", f"{top}/m", f"{top}/w")
@@ -430,9 +431,9 @@ def test_many_nodes(service, conn, top, tmp_path):
     assert conn.children(top) == ["w"]
     ok(service, "cp", "-r", f"{top}/w", f"{top}/v")
     for path in ("w", "v"):
-        assert ok(service, "getAllChildrenNumber", f"{top}/{path}").out == f"{MANY}\n"
+        assert ok(service, "getAllChildrenNumber", f"{top}/{path}").out == f"{many}\n"
     exported = json.loads(ok(service, "export", f"{top}/v").raw)
-    assert len(exported["nodes"]) == MANY + 1
+    assert len(exported["nodes"]) == many + 1
     ok(service, "rm", "-r", f"{top}/w", f"{top}/v")
     assert conn.children(top) == []
 
