@@ -9,24 +9,7 @@
 
 #include <cmocka.h>
 
-#include "test/support/client_rig.h"
-
-struct states {
-    struct reeve *zk;
-    size_t n;
-    char text[64]; // one letter each
-};
-
-static void on_state(void *ctx, const struct reeve_session *s)
-{
-    struct states *t = ctx;
-    struct reeve_session now;
-    reeve_get_session(t->zk, &now);
-    assert_int_equal(now.state, s->state);
-    assert_string_equal(now.server, s->server);
-    assert_true(t->n < sizeof(t->text) - 1);
-    t->text[t->n++] = "cCRSLAE"[s->state];
-}
+#include "test/support/client_seen.h"
 
 static int setup(void **state)
 {
