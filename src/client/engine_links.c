@@ -8,9 +8,12 @@
 //
 // A server is given so long to take a connection, and then to answer the handshake (one that elects
 // may hold it): its share of the session's timeout (ClientCnxn.connectTimeout), twice as long in
-// each round that fails, so that slow servers are reached as well, but never more than half of what
-// is left of a session. A stopped process takes connections too (the kernel does) and never says
-// a word; while there are others to ask, it gets only ENGINE_HANDSHAKE_FIRST_MS in the first round.
+// each round of servers that kept it waiting in vain, so that slow servers are reached as well, but
+// never more than half of what is left of a session. A stopped process takes connections too (the
+// kernel does) and never says a word, and nor does an Apache that was dialled while it started (it
+// forgets the connection): while there are others to ask, or a session to save, it gets only
+// ENGINE_HANDSHAKE_FIRST_MS in the first round. A lone server that is to create a session gets
+// more.
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -19,15 +22,21 @@
 #include "client/engine_parts.h"
 #include "wire/jute.h"
 
+static int64_t doubled(const struct engine *e, int64_t ms, int64_t most)
+{
+    size_t rounds = e->unanswered / e->hosts.n;
+    for (size_t i = 0; i < rounds && ms < most; i++) {
+        ms *= 2;
+    }
+    return ms < most ? ms : most;
+}
+
 static int64_t patience_ms(const struct engine *e)
 {
     int64_t most = e->options.session_timeout_ms;
     int64_t ms = most / (int64_t)e->hosts.n;
     ms = ms > ENGINE_PATIENCE_MIN_MS ? ms : ENGINE_PATIENCE_MIN_MS;
-    for (unsigned i = 0; i < e->hosts.rounds && ms < most; i++) {
-        ms *= 2;
-    }
-    ms = ms < most ? ms : most;
+    ms = doubled(e, ms, most);
     if (e->alive) { // half of what is left is for the others
         int64_t left = mono_diff_ms(heartbeat_lost_at(&e->beat), e->now) / 2;
         ms = ms < left ? ms : left;
@@ -37,11 +46,9 @@ static int64_t patience_ms(const struct engine *e)
 
 static int64_t handshake_ms(const struct engine *e)
 {
-    int64_t ms = ENGINE_HANDSHAKE_FIRST_MS, most = patience_ms(e);
-    for (unsigned i = 0; i < e->hosts.rounds && ms < most; i++) {
-        ms *= 2;
-    }
-    return e->hosts.n > 1 && ms < most ? ms : most;
+    int64_t most = patience_ms(e);
+    bool brisk = e->hosts.n > 1 || e->alive;
+    return brisk ? doubled(e, ENGINE_HANDSHAKE_FIRST_MS, most) : most;
 }
 
 static void wait_for(const struct engine *e, struct link *l, int64_t ms)
@@ -273,6 +280,7 @@ static void accept(struct engine *e, const struct hello *r)
     }
     e->full = e->full || !r->read_only;
     e->alive = true;
+    e->unanswered = 0;
     heartbeat_begin(&e->beat, r->timeout_ms, l->since, e->now);
     auths_rewind(&e->auths);
     host_fmt(l->name, l->port, e->server);
@@ -394,6 +402,7 @@ static bool advance_main(struct engine *e)
         if (e->now.ns < l->until.ns) {
             return false;
         }
+        e->unanswered++;
         links_drop(e, REEVE_LOG_WARN, "no answer to the handshake within %d ms",
                    (int)mono_diff_ms(e->now, l->since));
         return true;
@@ -430,6 +439,7 @@ static int count_dials(struct engine *e)
     for (int i = 0; i < ENGINE_LINKS_MAX; i++) {
         struct link *l = &e->links[i];
         if (l->use == LINK_DIAL && e->now.ns >= l->until.ns) {
+            e->unanswered++;
             attempt_failed(e, l, "no connection in time");
             cut(e, i);
         }

@@ -25,7 +25,7 @@ enum {
     ENGINE_DIALS_MAX = 3,      // at once
     ENGINE_DIAL_NEXT_MS = 250, // so long a dial is alone
     ENGINE_PATIENCE_MIN_MS = 250,
-    ENGINE_HANDSHAKE_FIRST_MS = 2000, // so long for an answer while others were not asked yet
+    ENGINE_HANDSHAKE_FIRST_MS = 2000, // so long for the first answer, see engine_links.c
     ENGINE_SETTLED_MS = 1000,         // a connection that lived so long was of use
     ENGINE_READS_MAX = 3,             // so often a read is sent
     ENGINE_PROBE_MIN_MS = 100,
@@ -90,6 +90,7 @@ struct engine {
     int main;              // link of handshake or session, -1: none
     struct mono dialed_at; // the last time
     struct mono dial_after;
+    size_t unanswered; // waits for a server that were in vain, since the last that was not
     struct port_in in; // of main
     struct port_out out;
 

@@ -615,7 +615,7 @@ def test_follow_over_a_restart(mortal, running):
     assert sub.expect(1) == ["one"]
     harness.poll_until(lambda: watches(mortal) >= 2, 10, "both watch")
     mortal.restart(kill=True)
-    with zk.Conn(mortal.port) as c:
+    with zk.Conn(mortal.port, timeout_ms=60000) as c:  # which outlasts every wait below
         c.set("/v", b"two")
         assert sub.expect(2) == ["one", "two"]
         harness.poll_until(lambda: watches(mortal) >= 2, 30, "both watch again")
