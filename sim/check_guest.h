@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { THINGS = 4 }; // locks and elections there are
+enum { THING_LOCK, THING_LOCK_2, THING_LEADER, THINGS }; // what one has at a time
 
 struct thing {
     unsigned believers; // bits of clients

@@ -22,6 +22,7 @@
 #define GUESTS_PATH "/guests"
 
 struct guest_work;
+struct guest_common;
 
 struct guest {
     struct client *c;
@@ -47,10 +48,17 @@ void guest_on_data(struct client *c, uint32_t link, struct slice bytes);
 void guest_on_closed(struct client *c, uint32_t link);
 bool guest_is_paused(const struct guest *g);
 
-// guest_work.c: what the program does; and what all guests together must not do (check_guest.c).
+// guest_work.c: what the program does, in parts, and what all guests together must not do.
 struct guest_work *guest_work_new(struct guest *g);
 void guest_work_free(struct guest_work **w); // after the library: every callback has come
 void guest_work_tick(struct guest_work *w);  // something new to do
 void guest_work_leave(struct guest_work *w); // gives back what it has
 // The faults are long over: has everything gone on?
 void guest_work_check_calm(struct guest_work *w);
+
+// What all guests of a world share: which parts there are, and what is known of all of them.
+struct guest_common *guest_common_new(struct world *w);
+void guest_common_end(struct guest_common *c, struct world *w); // every guest has left
+void guest_common_free(struct guest_common **c);
+// A list of parts with commas between them, as bits for struct options. False: no such part.
+bool guest_parts_parse(const char *list, unsigned *parts);

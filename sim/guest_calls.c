@@ -3,8 +3,7 @@
 // Plain calls of a guest: reads, writes and watches of all kinds below a node of its own, several
 // at a time. What must hold, whatever happens to connections and sessions:
 // - each callback is called exactly once; each one-shot watch that was set, exactly once; a
-// persistent
-//   one until its last event and not after;
+//   persistent one until its last event and not after;
 // - numbers are written in order, so what is read is never older than the last number acknowledged
 //   in this session, and never one whose write is said not to have happened;
 // - a write of number n is never executed when an earlier one is lost and may not have been.
@@ -17,17 +16,33 @@
 #include "sim/guest_work.h"
 #include "sim/world.h"
 
-enum { BLIND_S = 20 }; // longer than any session lives without its client
+enum {
+    BLIND_S = 20, // longer than any session lives without its client
+    CALLS_NEVER_MAX = 512
+};
+
+struct calls {
+    struct world *w;
+    struct reeve *zk;
+    uint32_t guest;
+    struct guest_call *all; // to the end of the run
+    size_t flying, depth;
+    char path[24];
+    int64_t blind_until_ns;
+    uint64_t number, acknowledged;   // of writes: submitted, answered in this session
+    uint64_t never[CALLS_NEVER_MAX]; // surely not executed
+    size_t never_n;
+};
 
 struct guest_call {
-    struct guest_calls *calls;
+    struct calls *calls;
     struct guest_call *next;
     uint64_t number; // of a write; 0: none
     bool watches, done, watching, over;
     char path[48];
 };
 
-static struct guest_call *new_call(struct guest_calls *s)
+static struct guest_call *new_call(struct calls *s)
 {
     struct guest_call *c = mem_zalloc(sizeof(*c));
     c->calls = s;
@@ -36,7 +51,7 @@ static struct guest_call *new_call(struct guest_calls *s)
     return c;
 }
 
-static void fail(struct guest_calls *s, const char *what, const struct guest_call *c)
+static void fail(struct calls *s, const char *what, const struct guest_call *c)
 {
     report_fail(&s->w->report, "guest %u: %s (%s, number %" PRIu64 ")", s->guest, what, c->path,
                 c->number);
@@ -51,7 +66,7 @@ static void on_event(void *ctx, const struct reeve_event *ev)
     c->over = ev->last;
 }
 
-static void note_write(struct guest_calls *s, struct guest_call *c, const struct reeve_result *r)
+static void note_write(struct calls *s, struct guest_call *c, const struct reeve_result *r)
 {
     if (r->error == REEVE_OK && s->w->now_ns > s->blind_until_ns) {
         s->acknowledged = c->number > s->acknowledged ? c->number : s->acknowledged;
@@ -60,7 +75,7 @@ static void note_write(struct guest_calls *s, struct guest_call *c, const struct
     }
 }
 
-static void note_read(struct guest_calls *s, struct guest_call *c, const struct reeve_result *r)
+static void note_read(struct calls *s, struct guest_call *c, const struct reeve_result *r)
 {
     if (r->error != REEVE_OK || r->op != REEVE_OP_GET || strcmp(c->path, s->path) != 0) {
         return;
@@ -79,7 +94,7 @@ static void note_read(struct guest_calls *s, struct guest_call *c, const struct 
 static void on_done(void *ctx, const struct reeve_result *r)
 {
     struct guest_call *c = ctx;
-    struct guest_calls *s = c->calls;
+    struct calls *s = c->calls;
     if (c->done) {
         fail(s, "a callback is called twice", c);
     }
@@ -94,7 +109,7 @@ static void on_done(void *ctx, const struct reeve_result *r)
     }
 }
 
-static void ask(struct guest_calls *s, struct reeve_request *q, bool watch)
+static void ask(struct calls *s, struct reeve_request *q, bool watch)
 {
     struct guest_call *c = new_call(s);
     snprintf(c->path, sizeof(c->path), "%s", q->path);
@@ -110,7 +125,7 @@ static void ask(struct guest_calls *s, struct reeve_request *q, bool watch)
     }
 }
 
-static void ask_number(struct guest_calls *s)
+static void ask_number(struct calls *s)
 {
     char text[24];
     s->number++;
@@ -123,7 +138,7 @@ static void ask_number(struct guest_calls *s)
     ask(s, &q, false);
 }
 
-static void ask_multi(struct guest_calls *s, const char *child)
+static void ask_multi(struct calls *s, const char *child)
 {
     struct reeve_request parts[2] = {
         {.op = REEVE_OP_CREATE, .path = child, .data = "m", .data_len = 1},
@@ -132,7 +147,7 @@ static void ask_multi(struct guest_calls *s, const char *child)
     ask(s, &q, false);
 }
 
-static void ask_something(struct guest_calls *s)
+static void ask_something(struct calls *s)
 {
     struct world *w = s->w;
     char child[48];
@@ -184,7 +199,7 @@ static void ask_something(struct guest_calls *s)
 }
 
 // A watch is taken back: not a word of it any more.
-static void unwatch_one(struct guest_calls *s)
+static void unwatch_one(struct calls *s)
 {
     for (struct guest_call *c = s->all; c; c = c->next) {
         if (c->watches && c->done && c->watching && !c->over) {
@@ -199,23 +214,28 @@ static void unwatch_one(struct guest_calls *s)
 // its last writes may still be executed, behind those of the new one.
 static void on_session(void *ctx, const struct reeve_session *session)
 {
-    struct guest_calls *s = ctx;
+    struct calls *s = ctx;
     if (session->state == REEVE_STATE_LOST) {
         s->acknowledged = 0;
         s->blind_until_ns = s->w->now_ns + BLIND_S * SIM_S;
     }
 }
 
-void guest_calls_init(struct guest_calls *s, struct world *w, struct reeve *zk, uint32_t guest)
+static void *start(struct guest *g, void *board, uint64_t seed)
 {
-    *s = (struct guest_calls){.w = w, .zk = zk, .guest = guest};
-    s->depth = 1 + (size_t)world_below(w, world_chance(w, 1, 3) ? 40 : 4);
-    snprintf(s->path, sizeof(s->path), "%s-%u", GUESTS_PATH, guest);
-    must(!reeve_listen(zk, on_session, s));
+    struct calls *s = mem_zalloc(sizeof(*s));
+    (void)board;
+    (void)seed;
+    *s = (struct calls){.w = guest_world(g), .zk = g->zk, .guest = g->c->index};
+    s->depth = 1 + (size_t)world_below(s->w, world_chance(s->w, 1, 3) ? 40 : 4);
+    snprintf(s->path, sizeof(s->path), "%s-%u", GUESTS_PATH, s->guest);
+    must(!reeve_listen(s->zk, on_session, s));
+    return s;
 }
 
-void guest_calls_tick(struct guest_calls *s)
+static void tick(void *part)
 {
+    struct calls *s = part;
     size_t n = s->flying < s->depth && world_chance(s->w, 1, 8)
                    ? 1 + (size_t)world_below(s->w, s->depth - s->flying)
                    : 0;
@@ -232,8 +252,14 @@ void guest_calls_tick(struct guest_calls *s)
     }
 }
 
-void guest_calls_fini(struct guest_calls *s)
+static void leave(void *part)
 {
+    (void)part; // calls end with the client
+}
+
+static void finish(void *part)
+{
+    struct calls *s = part;
     while (s->all) {
         struct guest_call *c = s->all;
         s->all = c->next;
@@ -244,4 +270,8 @@ void guest_calls_fini(struct guest_calls *s)
         }
         mem_free(c);
     }
+    mem_free(s);
 }
+
+const struct guest_part guest_calls = {
+    .name = "calls", .start = start, .tick = tick, .leave = leave, .free = finish};

@@ -1,248 +1,153 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Two locks and an election that all guests contend for, each guest in the layout it likes. What a
-// recipe says is told to check_guest at once; what the guest gives back, before it gives it back.
 #include "sim/guest_work.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
-#include "reeve/election.h"
-#include "reeve/lock.h"
 #include "sim/world.h"
 
-enum { LOCKS = 2, ELECTION = LOCKS, HOLD_MS = 1500, PATIENCE_S = 10 };
-_Static_assert((int)ELECTION < (int)THINGS, "a thing for each");
+static const struct guest_part *const parts[] = {&guest_calls, &guest_locks};
 
-struct lock_job {
-    struct guest_work *work;
-    uint32_t thing;
-    struct reeve_lock *lock;
-    enum job_state { JOB_IDLE, JOB_ASKED, JOB_HELD } state;
-    int64_t since_ns, until_ns;
+enum {
+    PARTS = sizeof(parts) / sizeof(parts[0]),
+    AT_ONCE = 3, // beside the plain calls: a run must not take long
+    BY_SEED = 0x9a27
+};
+_Static_assert((int)PARTS <= 32, "a bit each");
+
+struct guest_common {
+    unsigned parts; // bits
+    void *boards[PARTS];
 };
 
 struct guest_work {
-    struct guest *g;
-    struct guest_calls calls;
-    struct lock_job jobs[LOCKS];
-    struct reeve_election *election;
-    bool joined, leads, leaving;
-    int64_t joined_ns;
+    const struct guest_common *common;
+    void *parts[PARTS];
 };
 
-static struct world *world_of(const struct guest_work *w)
+struct world *guest_world(const struct guest *g)
 {
-    return w->g->c->w;
+    return g->c->w;
 }
 
-// The session is over by the own clock; or the servers were first, see check_guest.h.
-static bool is_ours(const struct world *w, enum reeve_error why)
+bool guest_may_lose(const struct world *w, enum reeve_error why)
 {
     return why == REEVE_SESSION_EXPIRED || (why == REEVE_NO_NODE && check_guest_cut_off(w));
 }
 
-// ---- locks -----------------------------------------------------------------------------------
+// ---- which -----------------------------------------------------------------------------------
 
-static void set_job(struct lock_job *j, enum job_state state)
+static uint64_t seed_of(const struct world *w, uint64_t what)
 {
-    j->state = state;
-    j->since_ns = world_of(j->work)->now_ns;
+    struct rng r = {w->opt.seed ^ what << 32 ^ BY_SEED};
+    return rng_next(&r);
 }
 
-static void on_acquired(void *ctx, enum reeve_error e, int64_t token)
+static unsigned draw(const struct world *w)
 {
-    struct lock_job *j = ctx;
-    struct world *w = world_of(j->work);
-    if (j->state != JOB_ASKED) {
-        report_fail(&w->report, "guest %u: an acquire of lock %u is answered twice",
-                    j->work->g->c->index, j->thing);
-    } else if (e) {
-        report_line(&w->report, "guest %u does not get lock %u: %s", j->work->g->c->index, j->thing,
-                    reeve_error_name(e));
-        set_job(j, JOB_IDLE);
-    } else {
-        set_job(j, JOB_HELD);
-        j->until_ns = w->now_ns + (int64_t)world_below(w, HOLD_MS) * SIM_MS;
-        check_guest_gain(w, j->work->g->c->index, j->thing, token);
+    struct rng r = {seed_of(w, 0)};
+    unsigned drawn = 1; // plain calls, always
+    for (int n = 0; n < AT_ONCE; n++) {
+        drawn |= 1u << (1 + rng_below(&r, PARTS - 1));
+    }
+    return drawn;
+}
+
+bool guest_parts_parse(const char *list, unsigned *bits)
+{
+    bool more = true;
+    while (more) {
+        size_t n = strcspn(list, ","), i = 0;
+        while (i < PARTS && (strlen(parts[i]->name) != n || strncmp(parts[i]->name, list, n))) {
+            i++;
+        }
+        if (i == PARTS) {
+            return false;
+        }
+        *bits |= 1u << i;
+        more = list[n] == ',';
+        list += n + 1;
+    }
+    return true;
+}
+
+// ---- all guests ------------------------------------------------------------------------------
+
+struct guest_common *guest_common_new(struct world *w)
+{
+    struct guest_common *c = mem_zalloc(sizeof(*c));
+    if (w->opt.guests) {
+        c->parts = w->opt.parts ? w->opt.parts : draw(w);
+    }
+    for (size_t i = 0; i < PARTS; i++) {
+        if ((c->parts & 1u << i) && parts[i]->board_new) {
+            c->boards[i] = parts[i]->board_new(w);
+        }
+    }
+    return c;
+}
+
+void guest_common_end(struct guest_common *c, struct world *w)
+{
+    for (size_t i = 0; i < PARTS; i++) {
+        if (c->boards[i] && parts[i]->board_end) {
+            parts[i]->board_end(c->boards[i], w);
+        }
     }
 }
 
-static void on_lock_lost(void *ctx, enum reeve_error why)
+void guest_common_free(struct guest_common **cp)
 {
-    struct lock_job *j = ctx;
-    struct world *w = world_of(j->work);
-    if (j->state != JOB_HELD || !is_ours(w, why)) {
-        report_fail(&w->report, "guest %u loses lock %u in state %d: %s", j->work->g->c->index,
-                    j->thing, (int)j->state, reeve_error_name(why));
+    struct guest_common *c = *cp;
+    *cp = NULL;
+    for (size_t i = 0; i < PARTS; i++) {
+        if (c->boards[i]) {
+            parts[i]->board_free(c->boards[i]);
+        }
     }
-    set_job(j, JOB_IDLE);
-    if (w->opt.plant != PLANT_NO_LOST) {
-        check_guest_lose(w, j->work->g->c->index, j->thing);
-    }
+    mem_free(c);
 }
 
-static void give_back(struct lock_job *j)
-{
-    if (j->state == JOB_HELD) {
-        check_guest_lose(world_of(j->work), j->work->g->c->index, j->thing);
-        set_job(j, JOB_IDLE);
-    }
-}
-
-static void new_lock(struct lock_job *j)
-{
-    struct world *w = world_of(j->work);
-    char path[32];
-    snprintf(path, sizeof(path), "%s/lock-%u", GUESTS_PATH, j->thing);
-    struct reeve_lock_options o = {
-        .layout = (enum reeve_layout)world_below(w, 2), .on_lost = on_lock_lost, .ctx = j};
-    must(!reeve_lock_new(&j->lock, j->work->g->zk, path, &o));
-}
-
-static void acquire(struct lock_job *j)
-{
-    static const int64_t timeouts_ms[] = {-1, -1, 0, 300, 2000, 20000};
-    struct world *w = world_of(j->work);
-    int64_t timeout_ms = timeouts_ms[world_below(w, 6)];
-    set_job(j, JOB_ASKED);
-    if (reeve_lock_acquire_async(j->lock, timeout_ms, on_acquired, j)) {
-        set_job(j, JOB_IDLE);
-    }
-}
-
-static void tick_job(struct lock_job *j)
-{
-    struct world *w = world_of(j->work);
-    if (j->state == JOB_IDLE && world_chance(w, 1, 20)) {
-        acquire(j);
-    } else if (j->state == JOB_ASKED && world_chance(w, 1, 400)) {
-        reeve_lock_cancel(j->lock);
-    } else if (j->state == JOB_HELD && w->now_ns >= j->until_ns) {
-        give_back(j);
-        reeve_lock_release_async(j->lock, NULL, NULL);
-    } else if (world_chance(w, 1, 400)) {
-        give_back(j);
-        reeve_lock_free(&j->lock); // whatever state it is in
-        new_lock(j);
-    }
-}
-
-// ---- the election ----------------------------------------------------------------------------
-
-static void on_gained(void *ctx, int64_t token)
-{
-    struct guest_work *k = ctx;
-    k->leads = true;
-    check_guest_gain(world_of(k), k->g->c->index, ELECTION, token);
-}
-
-static void on_lost(void *ctx, enum reeve_error why)
-{
-    struct guest_work *k = ctx;
-    if (!k->leads || !is_ours(world_of(k), why)) {
-        report_fail(&world_of(k)->report, "guest %u loses the lead (it had it: %d): %s",
-                    k->g->c->index, (int)k->leads, reeve_error_name(why));
-    }
-    k->leads = false;
-    check_guest_lose(world_of(k), k->g->c->index, ELECTION);
-}
-
-static void on_failed(void *ctx, enum reeve_error why)
-{
-    struct guest_work *k = ctx;
-    // A full disk refuses its node, and for a tick an observer master whom it does not expect
-    // there.
-    bool refused = why == REEVE_SYSTEM_ERROR ||
-                   (why == REEVE_BAD_ARGUMENTS && world_of(k)->conf.observer_masters);
-    k->joined = false;
-    if (!k->leaving && !refused) {
-        report_fail(&world_of(k)->report, "guest %u can take part no longer: %s", k->g->c->index,
-                    reeve_error_name(why));
-    }
-}
-
-static void step_down(struct guest_work *k)
-{
-    if (k->leads) {
-        k->leads = false;
-        check_guest_lose(world_of(k), k->g->c->index, ELECTION);
-    }
-}
-
-static void tick_election(struct guest_work *k)
-{
-    struct world *w = world_of(k);
-    if (!k->joined && world_chance(w, 1, 20)) {
-        k->joined = !reeve_election_join(k->election);
-        k->joined_ns = w->now_ns;
-    } else if (k->leads && world_chance(w, 1, 150)) {
-        step_down(k);
-        must(!reeve_election_resign(k->election));
-    } else if (k->joined && w->phase == PHASE_STORM && world_chance(w, 1, 500)) {
-        step_down(k);
-        k->joined = false;
-        reeve_election_leave_async(k->election, NULL, NULL);
-    }
-}
-
-// ---- together --------------------------------------------------------------------------------
+// ---- one -------------------------------------------------------------------------------------
 
 struct guest_work *guest_work_new(struct guest *g)
 {
+    struct world *w = guest_world(g);
     struct guest_work *k = mem_zalloc(sizeof(*k));
-    k->g = g;
-    guest_calls_init(&k->calls, g->c->w, g->zk, g->c->index);
-    for (uint32_t i = 0; i < LOCKS; i++) {
-        k->jobs[i] = (struct lock_job){.work = k, .thing = i};
-        new_lock(&k->jobs[i]);
+    k->common = w->guests;
+    for (size_t i = 0; i < PARTS; i++) {
+        if (k->common->parts & 1u << i) {
+            uint64_t seed = seed_of(w, 1 + i + (uint64_t)g->c->index * PARTS);
+            k->parts[i] = parts[i]->start(g, k->common->boards[i], seed);
+        }
     }
-    struct reeve_election_options o = {.layout = REEVE_ELECTION_LATCH,
-                                       .id = "guest",
-                                       .gained = on_gained,
-                                       .lost = on_lost,
-                                       .failed = on_failed,
-                                       .ctx = k};
-    must(!reeve_election_new(&k->election, g->zk, GUESTS_PATH "/leader", &o));
     return k;
 }
 
 void guest_work_tick(struct guest_work *k)
 {
-    guest_calls_tick(&k->calls);
-    for (uint32_t i = 0; i < LOCKS; i++) {
-        tick_job(&k->jobs[i]);
+    for (size_t i = 0; i < PARTS; i++) {
+        if (k->parts[i]) {
+            parts[i]->tick(k->parts[i]);
+        }
     }
-    tick_election(k);
 }
 
 void guest_work_leave(struct guest_work *k)
 {
-    k->leaving = true;
-    for (uint32_t i = 0; i < LOCKS; i++) {
-        give_back(&k->jobs[i]);
-        reeve_lock_free(&k->jobs[i].lock);
+    for (size_t i = 0; i < PARTS; i++) {
+        if (k->parts[i]) {
+            parts[i]->leave(k->parts[i]);
+        }
     }
-    step_down(k);
-    reeve_election_free(&k->election);
 }
 
 void guest_work_check_calm(struct guest_work *k)
 {
-    struct world *w = world_of(k);
-    for (uint32_t i = 0; i < LOCKS; i++) {
-        const struct lock_job *j = &k->jobs[i];
-        if (j->state == JOB_ASKED && w->now_ns - j->since_ns > PATIENCE_S * SIM_S) {
-            report_fail(&w->report, "guest %u has waited %" PRId64 " ms for lock %u",
-                        k->g->c->index, (w->now_ns - j->since_ns) / SIM_MS, i);
+    for (size_t i = 0; i < PARTS; i++) {
+        if (k->parts[i] && parts[i]->check_calm) {
+            parts[i]->check_calm(k->parts[i]);
         }
-    }
-    const struct thing *t = &w->things[ELECTION];
-    int64_t from = t->since_ns > k->joined_ns ? t->since_ns : k->joined_ns;
-    if (k->joined && !t->believers && w->now_ns - from > PATIENCE_S * SIM_S) {
-        report_fail(&w->report, "guest %u takes part, and nobody leads for %" PRId64 " ms",
-                    k->g->c->index, (w->now_ns - from) / SIM_MS);
     }
 }
 
@@ -250,12 +155,10 @@ void guest_work_free(struct guest_work **kp)
 {
     struct guest_work *k = *kp;
     *kp = NULL;
-    for (uint32_t i = 0; i < LOCKS; i++) {
-        if (k->jobs[i].state == JOB_ASKED) {
-            report_fail(&world_of(k)->report, "guest %u: an acquire of lock %u is never answered",
-                        k->g->c->index, i);
+    for (size_t i = PARTS; i > 0; i--) {
+        if (k->parts[i - 1]) {
+            parts[i - 1]->free(k->parts[i - 1]);
         }
     }
-    guest_calls_fini(&k->calls);
     mem_free(k);
 }

@@ -1,28 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a guest's program does, in parts that know nothing of each other: plain calls
-// (guest_calls.c), and recipes (guest_work.c).
+// What a guest's program does, in parts that know nothing of each other: one file and one row in
+// guest_work.c each. A run has a few of them, by its seed or as --parts says; all its guests have
+// the same.
+//
+// A part draws what it does from a generator of its own, seeded with what start() is given (calls
+// and locks are older and draw from the world's), so a new one changes no run that has it not.
 #pragma once
 
 #include "sim/guest.h"
 
-enum { CALLS_NEVER_MAX = 512 };
-
-struct guest_call;
-
-struct guest_calls {
-    struct world *w;
-    struct reeve *zk;
-    uint32_t guest;
-    struct guest_call *all; // to the end of the run
-    size_t flying, depth;
-    char path[24];
-    int64_t blind_until_ns;
-    uint64_t number, acknowledged;   // of writes: submitted, answered in this session
-    uint64_t never[CALLS_NEVER_MAX]; // surely not executed
-    size_t never_n;
+// All that the guests of a run share: which parts there are, and what each keeps of all guests.
+struct guest_part {
+    const char *name; // for --parts
+    // What all guests' parts keep together, or NULL where they keep nothing. `end`: all guests have
+    // left, all sessions are over: is what they left behind right?
+    void *(*board_new)(struct world *w);
+    void (*board_end)(void *board, struct world *w);
+    void (*board_free)(void *board);
+    // One guest's.
+    void *(*start)(struct guest *g, void *board, uint64_t seed);
+    void (*tick)(void *part);  // something new to do; every 20 ms
+    void (*leave)(void *part); // gives back what it has, frees its recipes
+    // The faults are long over: has everything gone on? May be NULL.
+    void (*check_calm)(void *part);
+    void (*free)(void *part); // after the library: every callback has come
 };
 
-void guest_calls_init(struct guest_calls *s, struct world *w, struct reeve *zk, uint32_t guest);
-void guest_calls_tick(struct guest_calls *s);
-void guest_calls_fini(struct guest_calls *s); // every callback must have come by now
+extern const struct guest_part guest_calls, guest_locks;
+
+struct world *guest_world(const struct guest *g);
+// The session is over by the own clock; or the servers were first, see check_guest.h.
+bool guest_may_lose(const struct world *w, enum reeve_error why);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/guest.h"
 #include "sim/world.h"
 
 enum {
@@ -22,6 +23,7 @@ static const char usage[] =
     "  --servers N    voters (1..5; 0: by chance)   --observers N (0..2)\n"
     "  --clients N    how many clients (1..12) --no-faults   only load\n"
     "  --guests N     how many more use the client library and its recipes (0..4)\n"
+    "  --parts LIST   what these do: calls,locks,... (by chance)\n"
     "  --only FAULT   only this kind of fault  --quiet-node  without the servers' own log lines\n";
 
 struct total {
@@ -112,6 +114,7 @@ static int run_plants(struct options *o, uint64_t from)
         o->plant = (enum plant)p;
         o->servers = plant_servers(o->plant);
         o->guests = plant_guests(o->plant);
+        o->parts = plant_parts(o->plant);
         for (o->seed = from; o->seed < from + PLANT_SEEDS && !found; o->seed++) {
             found = !run(o, &t, why);
         }
@@ -129,6 +132,7 @@ static bool parse_plant(struct options *o, const char *name)
             o->plant = (enum plant)p;
             o->servers = plant_servers(o->plant);
             o->guests = plant_guests(o->plant);
+            o->parts = plant_parts(o->plant);
             return true;
         }
     }
@@ -167,6 +171,9 @@ static bool parse_value(struct command *c, const char *key, const char *value)
     }
     if (strcmp(key, "--only") == 0) {
         return parse_fault(&c->o, value);
+    }
+    if (strcmp(key, "--parts") == 0) {
+        return guest_parts_parse(value, &c->o.parts);
     }
     if (strcmp(key, "--seeds") == 0) {
         const char *dots = strstr(value, "..");

@@ -48,3 +48,4 @@ const char *plant_name(enum plant p);
 const char *plant_what(enum plant p);
 int plant_servers(enum plant p); // how many it needs
 int plant_guests(enum plant p);
+unsigned plant_parts(enum plant p); // of guests; bits, 0: by chance

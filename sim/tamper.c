@@ -7,6 +7,7 @@
 
 #include "disk/logfile.h"
 #include "sim/ask.h"
+#include "sim/guest.h"
 #include "sim/plant.h"
 #include "sim/world.h"
 
@@ -34,6 +35,13 @@ const char *plant_what(enum plant p)
 int plant_guests(enum plant p)
 {
     return p == PLANT_SLOW_GUEST || p == PLANT_NO_LOST ? GUESTS_MAX : 0;
+}
+
+unsigned plant_parts(enum plant p)
+{
+    unsigned parts = 0;
+    must(!plant_guests(p) || guest_parts_parse("calls,locks", &parts));
+    return parts;
 }
 
 int plant_servers(enum plant p)

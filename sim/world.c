@@ -7,6 +7,7 @@
 #include "node/node.h"
 #include "sim/check_tree.h"
 #include "sim/client.h"
+#include "sim/guest.h"
 #include "sim/host.h"
 
 enum {
@@ -82,6 +83,7 @@ struct world *world_new(const struct options *o)
     }
     uint32_t plain = o->clients ? (uint32_t)o->clients : 2 + (uint32_t)world_below(w, 6);
     w->clients_n = plain + (uint32_t)o->guests;
+    w->guests = guest_common_new(w);
     for (uint32_t i = 0; i < w->clients_n; i++) {
         bool chaos = i > 0 && i + 1 == plain && world_chance(w, 1, 2);
         w->clients[i] = simclient_new(w, i,
@@ -107,6 +109,7 @@ void world_free(struct world **wp)
     for (uint32_t i = 0; i < w->clients_n; i++) {
         simclient_free(&w->clients[i]);
     }
+    guest_common_free(&w->guests);
     check_tree_free(&w->check);
     net_fini(w);
     sched_fini(&w->sched);
@@ -136,6 +139,7 @@ static void begin_stop(struct world *w)
 {
     check_tree_equal(w->check, w);
     check_tree_end(w->check, w);
+    guest_common_end(w->guests, w);
     for (uint32_t i = 0; i < w->hosts_n; i++) {
         if (!w->hosts[i]->node) {
             report_fail(&w->report, "host %u is down, and nothing is wrong any more", i);

@@ -34,6 +34,7 @@ struct options {
     int storm_s;       // length of the first phase
     int clients;       // 0: by chance
     int guests;        // more clients, that use the library
+    unsigned parts;    // bits: what these do; 0: by chance
     int servers;       // voters; 0: by chance
     int observers;     // -1: by chance
     unsigned faults;   // bits 1 << enum fault_kind: which kinds may happen
@@ -49,6 +50,7 @@ struct figures {
 
 struct host;
 struct client;
+struct guest_common;
 struct check_tree;
 
 struct world {
@@ -64,6 +66,7 @@ struct world {
     struct client *clients[CLIENTS_MAX];
     uint32_t clients_n;
     struct check_tree *check;
+    struct guest_common *guests;
     struct thing things[THINGS];
     struct faults faults;
     enum phase phase;
