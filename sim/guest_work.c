@@ -11,7 +11,8 @@ static const struct guest_part *const parts[] = {&guest_calls, &guest_locks};
 enum {
     PARTS = sizeof(parts) / sizeof(parts[0]),
     AT_ONCE = 3, // beside the plain calls: a run must not take long
-    BY_SEED = 0x9a27
+    BY_SEED = 0x9a27,
+    BOARDS = 1 << 16
 };
 _Static_assert((int)PARTS <= 32, "a bit each");
 
@@ -81,7 +82,7 @@ struct guest_common *guest_common_new(struct world *w)
     }
     for (size_t i = 0; i < PARTS; i++) {
         if ((c->parts & 1u << i) && parts[i]->board_new) {
-            c->boards[i] = parts[i]->board_new(w);
+            c->boards[i] = parts[i]->board_new(w, seed_of(w, BOARDS + i));
         }
     }
     return c;

@@ -15,7 +15,7 @@ struct guest_part {
     const char *name; // for --parts
     // What all guests' parts keep together, or NULL where they keep nothing. `end`: all guests have
     // left, all sessions are over: is what they left behind right?
-    void *(*board_new)(struct world *w);
+    void *(*board_new)(struct world *w, uint64_t seed);
     void (*board_end)(void *board, struct world *w);
     void (*board_free)(void *board);
     // One guest's.
