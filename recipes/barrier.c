@@ -200,7 +200,8 @@ static const struct kit_class barrier_class = {
     .fini = fini,
 };
 
-enum reeve_error reeve_barrier_new(struct reeve_barrier **bp, struct reeve *zk, const char *path)
+enum reeve_error reeve_barrier_new(struct reeve_barrier **bp, struct reeve *zk, const char *path,
+                                   const struct reeve_barrier_options *o)
 {
     *bp = NULL;
     if (!path || !kit_path_ok(path) || !path[1]) {
@@ -215,7 +216,8 @@ enum reeve_error reeve_barrier_new(struct reeve_barrier **bp, struct reeve *zk, 
     size_t n = (size_t)(strrchr(path, '/') - path);
     b->path = kit_str(zk, path);
     b->parent = kit_bytes(zk, path, n ? n : 1);
-    e = b->path && b->parent ? kit_open(object) : REEVE_NO_MEMORY;
+    e = o ? kit_set_acl(object, o->acl, o->acl_n) : REEVE_OK;
+    e = e ? e : b->path && b->parent ? kit_open(object) : REEVE_NO_MEMORY;
     if (e) {
         kit_undo(object);
         return e;

@@ -382,7 +382,9 @@ enum reeve_error reeve_double_barrier_new(struct reeve_double_barrier **bp, stru
     b->path = kit_str(zk, path);
     b->ready = kit_join(zk, path, "ready");
     b->data = kit_bytes(zk, b->opt.data, b->opt.data_len);
-    e = b->path && b->ready && b->data ? kit_open(object) : REEVE_NO_MEMORY;
+    e = kit_set_acl(object, b->opt.acl, b->opt.acl_n);
+    b->opt.acl = NULL; // borrowed only until here
+    e = e ? e : b->path && b->ready && b->data ? kit_open(object) : REEVE_NO_MEMORY;
     if (e) {
         kit_undo(object);
         return e;

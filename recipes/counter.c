@@ -335,7 +335,9 @@ enum reeve_error reeve_counter_new(struct reeve_counter **cp, struct reeve *zk, 
     c->path = kit_str(zk, path);
     c->parent = parent_of(zk, path);
     ledger_init(&c->ledger, object, c->path);
-    e = c->path && c->parent ? kit_open(object) : REEVE_NO_MEMORY;
+    e = kit_set_acl(object, c->opt.acl, c->opt.acl_n);
+    c->opt.acl = NULL; // borrowed only until here
+    e = e ? e : c->path && c->parent ? kit_open(object) : REEVE_NO_MEMORY;
     if (e) {
         kit_undo(object);
         return e;

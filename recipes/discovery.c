@@ -69,7 +69,6 @@ static void fini(struct kit_object *o)
 {
     struct discovery *d = (struct discovery *)o;
     kit_free(o->zk, d->base);
-    regs_fini(&d->regs);
 }
 
 static const struct kit_class discovery_class = {
@@ -93,7 +92,8 @@ enum reeve_error reeve_discovery_new(struct reeve_discovery **out, struct reeve 
     d->changed = o->changed;
     d->ctx = o->ctx;
     d->base = kit_str(zk, base);
-    e = regs_init(&d->regs, object, &instances_class, o->acl, o->acl_n);
+    regs_init(&d->regs, object, &instances_class);
+    e = kit_set_acl(object, o->acl, o->acl_n);
     e = e ? e : d->base ? kit_open(object) : REEVE_NO_MEMORY;
     if (e) {
         kit_undo(object);

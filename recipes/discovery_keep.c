@@ -173,7 +173,7 @@ static void on_parents(struct kit_object *o, void *arg, enum reeve_error e)
 static enum reeve_error ask_for_parents(struct keep *k)
 {
     if (k->flags & KEEP_PLAIN_PARENTS) {
-        return parents_make(k->o, k->path, k->acl, k->acl_n, on_parents, k);
+        return parents_make(k->o, k->path, on_parents, k);
     }
     size_t n = (size_t)(kit_name(k->path) - k->path) - 1;
     k->path[n] = '\0';
@@ -218,8 +218,6 @@ static void create(struct keep *k)
                               .path = k->path,
                               .data = k->data,
                               .data_len = k->data_len,
-                              .acl = k->acl,
-                              .acl_n = k->acl_n,
                               .flags = k->flags & KEEP_EPHEMERAL ? REEVE_EPHEMERAL : 0};
     k->dirty = false;
     submit(k, &q, on_created);

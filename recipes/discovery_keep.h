@@ -50,8 +50,6 @@ struct keep {
     char *path;
     void *data; // what is wanted in it
     size_t data_len;
-    const struct reeve_acl *acl; // borrowed
-    size_t acl_n;
     unsigned flags;
     enum { KEEP_NOTHING, KEEP_UNSURE, KEEP_OURS, KEEP_OTHERS_NODE } know;
     bool wanted, stopping;

@@ -4,8 +4,6 @@
 #include <string.h>
 
 struct parents {
-    const struct reeve_acl *acl; // borrowed
-    size_t acl_n;
     kit_done_fn *done;
     void *arg;
     size_t at; // how much of path is being made
@@ -17,8 +15,7 @@ static void on_made(struct kit_object *o, void *arg, const struct reeve_result *
 static enum reeve_error make(struct kit_object *o, struct parents *p)
 {
     p->path[p->at] = '\0';
-    struct reeve_request q = {
-        .op = REEVE_OP_CREATE, .path = p->path, .data = "", .acl = p->acl, .acl_n = p->acl_n};
+    struct reeve_request q = {.op = REEVE_OP_CREATE, .path = p->path, .data = ""};
     enum reeve_error e = kit_submit(o, &q, on_made, p);
     p->path[p->at] = '/';
     return e;
@@ -46,15 +43,14 @@ static void on_made(struct kit_object *o, void *arg, const struct reeve_result *
     }
 }
 
-enum reeve_error parents_make(struct kit_object *o, const char *path, const struct reeve_acl *acl,
-                              size_t acl_n, kit_done_fn *done, void *arg)
+enum reeve_error parents_make(struct kit_object *o, const char *path, kit_done_fn *done, void *arg)
 {
     size_t n = strlen(path);
     struct parents *p = kit_alloc(o->zk, sizeof(*p) + n + 1);
     if (!p) {
         return REEVE_NO_MEMORY;
     }
-    *p = (struct parents){.acl = acl, .acl_n = acl_n, .done = done, .arg = arg};
+    *p = (struct parents){.done = done, .arg = arg};
     memcpy(p->path, path, n);
     p->at = 1 + strcspn(path + 1, "/");
     enum reeve_error e = p->path[p->at] ? make(o, p) : REEVE_NO_NODE; // the root is always there

@@ -8,5 +8,4 @@
 
 // Makes what is missing above path. Lost connections are gone through. OK: done comes once, never
 // from inside.
-enum reeve_error parents_make(struct kit_object *o, const char *path, const struct reeve_acl *acl,
-                              size_t acl_n, kit_done_fn *done, void *arg);
+enum reeve_error parents_make(struct kit_object *o, const char *path, kit_done_fn *done, void *arg);

@@ -180,8 +180,6 @@ static enum reeve_error add(struct regs *s, struct regs_order *order)
         kit_free(zk, r);
         return e;
     }
-    r->keep.acl = s->acl;
-    r->keep.acl_n = s->acl_n;
     r->regs = s;
     r->subject = order->subject;
     order->subject = NULL;
@@ -249,38 +247,9 @@ enum reeve_error regs_send(struct regs *s, const struct regs_order *given)
 
 // ---- the object's -------------------------------------------------------------------------------
 
-enum reeve_error regs_init(struct regs *s, struct kit_object *o, const struct regs_class *class,
-                           const struct reeve_acl *acl, size_t n)
+void regs_init(struct regs *s, struct kit_object *o, const struct regs_class *class)
 {
     *s = (struct regs){.o = o, .class = class};
-    if (!acl || n == 0) {
-        return REEVE_OK;
-    }
-    s->acl = kit_alloc(o->zk, n * sizeof(*s->acl));
-    if (!s->acl) {
-        return REEVE_NO_MEMORY;
-    }
-    s->acl_n = n;
-    for (size_t i = 0; i < n; i++) {
-        s->acl[i].perms = acl[i].perms;
-        s->acl[i].scheme = kit_str(o->zk, acl[i].scheme);
-        s->acl[i].id = kit_str(o->zk, acl[i].id);
-        if (!s->acl[i].scheme || !s->acl[i].id) {
-            return REEVE_NO_MEMORY;
-        }
-    }
-    return REEVE_OK;
-}
-
-void regs_fini(struct regs *s)
-{
-    for (size_t i = 0; i < s->acl_n; i++) {
-        kit_free(s->o->zk, (void *)(uintptr_t)s->acl[i].scheme);
-        kit_free(s->o->zk, (void *)(uintptr_t)s->acl[i].id);
-    }
-    if (s->acl) {
-        kit_free(s->o->zk, s->acl);
-    }
 }
 
 void regs_on_session(struct regs *s, const struct reeve_session *session)

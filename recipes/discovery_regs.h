@@ -44,15 +44,10 @@ struct registration;
 struct regs {
     struct kit_object *o;
     const struct regs_class *class;
-    struct reeve_acl *acl;
-    size_t acl_n;
     struct registration *list;
 };
 
-// NO_MEMORY: regs_fini() all the same. The acl is copied.
-enum reeve_error regs_init(struct regs *s, struct kit_object *o, const struct regs_class *class,
-                           const struct reeve_acl *acl, size_t acl_n);
-void regs_fini(struct regs *s); // in the object's fini()
+void regs_init(struct regs *s, struct kit_object *o, const struct regs_class *class);
 void regs_on_session(struct regs *s, const struct reeve_session *session);
 void regs_on_close(struct regs *s);
 

@@ -71,7 +71,6 @@ static void fini(struct kit_object *o)
 {
     struct dubbo *d = (struct dubbo *)o;
     kit_free(o->zk, d->root);
-    regs_fini(&d->regs);
 }
 
 static const struct kit_class dubbo_class = {
@@ -94,7 +93,8 @@ enum reeve_error reeve_dubbo_new(struct reeve_dubbo **out, struct reeve *zk,
     }
     struct dubbo *d = (struct dubbo *)object;
     d->root = kit_str(zk, root);
-    e = regs_init(&d->regs, object, &urls_class, o->acl, o->acl_n);
+    regs_init(&d->regs, object, &urls_class);
+    e = kit_set_acl(object, o->acl, o->acl_n);
     e = e ? e : d->root ? kit_open(object) : REEVE_NO_MEMORY;
     if (e) {
         kit_undo(object);

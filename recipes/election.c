@@ -222,7 +222,8 @@ static enum reeve_error fill(struct reeve_election *e, const char *path,
         return REEVE_NO_MEMORY;
     }
     turn_set_data(&e->turn, e->id, strlen(e->id));
-    return kit_open(&e->o);
+    enum reeve_error error = kit_set_acl(&e->o, o->acl, o->acl_n);
+    return error ? error : kit_open(&e->o);
 }
 
 enum reeve_error reeve_election_new(struct reeve_election **out, struct reeve *zk, const char *path,

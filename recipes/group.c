@@ -407,7 +407,8 @@ static enum reeve_error fill(struct reeve_group *g, const char *path,
     if (o->on_members) {
         group_watch_init(&g->watch, &g->o, &want, o->on_members, o->ctx);
     }
-    return kit_open(&g->o);
+    enum reeve_error e = kit_set_acl(&g->o, o->acl, o->acl_n);
+    return e ? e : kit_open(&g->o);
 }
 
 enum reeve_error reeve_group_new(struct reeve_group **out, struct reeve *zk, const char *path,

@@ -106,11 +106,45 @@ enum reeve_error kit_new(struct reeve *zk, const struct kit_class *class, struct
     return REEVE_OK;
 }
 
+static void free_acl(struct kit_object *o)
+{
+    for (size_t i = 0; i < o->acl_n; i++) {
+        kit_free(o->zk, (void *)(uintptr_t)o->acl[i].scheme);
+        kit_free(o->zk, (void *)(uintptr_t)o->acl[i].id);
+    }
+    kit_free(o->zk, o->acl);
+}
+
+enum reeve_error kit_set_acl(struct kit_object *o, const struct reeve_acl *acl, size_t n)
+{
+    if (!acl && !n) {
+        return REEVE_OK;
+    }
+    bool ok = acl && n;
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = acl[i].scheme && acl[i].id;
+    }
+    if (!ok) {
+        return REEVE_BAD_ARGUMENTS;
+    }
+    o->acl = kit_alloc(o->zk, n * sizeof(*o->acl));
+    o->acl_n = o->acl ? n : 0;
+    ok = o->acl;
+    for (size_t i = 0; ok && i < n; i++) {
+        o->acl[i].perms = acl[i].perms;
+        o->acl[i].scheme = kit_str(o->zk, acl[i].scheme);
+        o->acl[i].id = kit_str(o->zk, acl[i].id);
+        ok = o->acl[i].scheme && o->acl[i].id;
+    }
+    return ok ? REEVE_OK : REEVE_NO_MEMORY;
+}
+
 void kit_undo(struct kit_object *o)
 {
     if (o->class->fini) {
         o->class->fini(o);
     }
+    free_acl(o);
     kit_free(o->zk, o);
 }
 
@@ -306,6 +340,33 @@ static void on_result(void *ctx, const struct reeve_result *r)
     kit_drop(q.o);
 }
 
+static struct reeve_request with_acl(const struct kit_object *o, const struct reeve_request *q)
+{
+    struct reeve_request own = *q;
+    if (q->op == REEVE_OP_CREATE && !q->acl) {
+        own.acl = o->acl;
+        own.acl_n = o->acl_n;
+    }
+    return own;
+}
+
+static enum reeve_error submit_multi(struct kit_object *o, const struct reeve_request *q,
+                                     struct request *mine)
+{
+    struct reeve_request own = *q;
+    struct reeve_request *parts = kit_alloc(o->zk, q->parts_n * sizeof(*parts));
+    if (!parts) {
+        return REEVE_NO_MEMORY;
+    }
+    for (size_t i = 0; i < q->parts_n; i++) {
+        parts[i] = with_acl(o, &q->parts[i]);
+    }
+    own.parts = parts;
+    enum reeve_error e = reeve_submit(o->zk, &own, on_result, mine);
+    kit_free(o->zk, parts);
+    return e;
+}
+
 enum reeve_error kit_submit(struct kit_object *o, const struct reeve_request *q, kit_result_fn *fn,
                             void *arg)
 {
@@ -315,7 +376,10 @@ enum reeve_error kit_submit(struct kit_object *o, const struct reeve_request *q,
     }
     *mine = (struct request){o, fn, arg};
     kit_hold(o);
-    enum reeve_error e = reeve_submit(o->zk, q, on_result, mine);
+    struct reeve_request own = with_acl(o, q);
+    enum reeve_error e = o->acl && q->op == REEVE_OP_MULTI
+                             ? submit_multi(o, q, mine)
+                             : reeve_submit(o->zk, &own, on_result, mine);
     if (e) {
         kit_free(o->zk, mine);
         kit_drop(o);

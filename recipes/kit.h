@@ -56,14 +56,20 @@ struct kit_object { // the first member of a recipe's struct
     struct reeve *zk;
     const struct kit_class *class;
     atomic_size_t refs;
-    atomic_bool closing; // the handle is given back, or the client has ended
-    atomic_bool unsent;  // kit_close() found no memory for its message
-    bool closed;         // on_close() was called
-    bool ended;          // the client's end was told
+    atomic_bool closing;   // the handle is given back, or the client has ended
+    atomic_bool unsent;    // kit_close() found no memory for its message
+    struct reeve_acl *acl; // of every node that is made without one of its own; NULL: open to all
+    size_t acl_n;
+    bool closed; // on_close() was called
+    bool ended;  // the client's end was told
 };
 
 // Any thread. Zeroed memory with one reference; nothing is called yet. NO_MEMORY.
 enum reeve_error kit_new(struct reeve *zk, const struct kit_class *class, struct kit_object **o);
+// Any thread, in a _new(): the user's options.acl, which is copied. kit_submit() gives it to all
+// that is made, in transactions, too, and the parents. NULL and 0: nothing. BAD_ARGUMENTS: a list
+// without entries, or entries without a scheme or id; NO_MEMORY.
+enum reeve_error kit_set_acl(struct kit_object *o, const struct reeve_acl *acl, size_t n);
 // Any thread, the last step of a _new(): from now on it listens to the session, and on_session and
 // on_close may be called. NO_MEMORY, CLOSED: then kit_undo().
 enum reeve_error kit_open(struct kit_object *o);
@@ -135,7 +141,7 @@ enum reeve_error kit_delete(struct kit_object *o, const char *parent, const char
 
 typedef void kit_done_fn(struct kit_object *o, void *arg, enum reeve_error e);
 // Makes the node and what is missing above it, as containers (persistent ones where the server has
-// none), empty, open to all. Lost connections are gone through. OK: it is there, or was. If this
+// none), empty. Lost connections are gone through. OK: it is there, or was. If this
 // does not return OK, done is not called; it is never called from inside.
 enum reeve_error kit_ensure(struct kit_object *o, const char *path, kit_done_fn *done, void *arg);
 // The same with persistent nodes, for layouts of programs that do not expect their paths to go.

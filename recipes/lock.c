@@ -179,7 +179,8 @@ static enum reeve_error fill(struct reeve_lock *l, const char *path,
                                .data_len = o->payload_len,
                                .rule = wish->rule,
                                .limit = wish->limit};
-    enum reeve_error e = l->kind->init(l->machine, &l->o, &setup, &hooks, l);
+    enum reeve_error e = kit_set_acl(&l->o, o->acl, o->acl_n);
+    e = e ? e : l->kind->init(l->machine, &l->o, &setup, &hooks, l);
     return e ? e : kit_open(&l->o);
 }
 

@@ -600,6 +600,7 @@ static enum reeve_error set_up(struct member *m, const char *group,
     m->group = kit_str(m->o.zk, group);
     m->id = o->id ? kit_str(m->o.zk, o->id) : draw_id(m->o.zk, group);
     enum reeve_error e = m->group && m->id ? REEVE_OK : REEVE_NO_MEMORY;
+    e = e ? e : kit_set_acl(&m->o, o->acl, o->acl_n);
     e = e ? e : copy_topics(m, topics, n);
     e = e ? e : make_paths(m, o->root ? o->root : "/consumers");
     e = e ? e : init_self(m);

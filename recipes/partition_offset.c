@@ -65,7 +65,7 @@ static void on_committed(struct kit_object *o, void *arg, const struct reeve_res
         c->create = true;
         commit_ask(c);
     } else if (e == REEVE_NO_NODE && owned) {
-        e = parents_make(o, c->path, NULL, 0, on_parents, c);
+        e = parents_make(o, c->path, on_parents, c);
         if (e) {
             commit_done(c, e);
         }

@@ -568,12 +568,14 @@ enum reeve_error reeve_queue_new(struct reeve_queue **qp, struct reeve *zk, cons
     kit_seat_init(&q->seat, object);
     e = make(q, path);
     ledger_init(&q->ledger, object, q->producers);
+    e = e ? e : kit_set_acl(object, o.acl, o.acl_n);
     e = e ? e : kit_open(object);
     if (e) {
         kit_undo(object);
         return e;
     }
     q->opt.lock_path = NULL; // borrowed only until here
+    q->opt.acl = NULL;
     *qp = q;
     return REEVE_OK;
 }

@@ -155,6 +155,7 @@ enum reeve_error reeve_value_new(struct reeve_value **vp, struct reeve *zk, cons
     struct reeve_value *v = (struct reeve_value *)object;
     v->opt = o ? *o : (struct reeve_value_options){0};
     e = make(v, path);
+    e = e ? e : kit_set_acl(object, v->opt.acl, v->opt.acl_n);
     e = e ? e : kit_open(object);
     if (e) {
         kit_undo(object);

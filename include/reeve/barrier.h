@@ -51,9 +51,17 @@ typedef void reeve_barrier_done_fn(void *ctx, enum reeve_error e);
 
 struct reeve_barrier;
 
-// BAD_ARGUMENTS (a path that is no path, or the root), NO_MEMORY, CLOSED.
+struct reeve_barrier_options {
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
+    const struct reeve_acl *acl;
+    size_t acl_n;
+};
+
+// BAD_ARGUMENTS (a path that is no path, or the root), NO_MEMORY, CLOSED. o may be NULL.
 REEVE_API enum reeve_error reeve_barrier_new(struct reeve_barrier **b, struct reeve *zk,
-                                             const char *path);
+                                             const char *path,
+                                             const struct reeve_barrier_options *o);
 REEVE_API void reeve_barrier_free(struct reeve_barrier **b); // *b becomes NULL
 
 // OK: it is closed now, or was already. Missing parents are made.
@@ -78,6 +86,10 @@ struct reeve_double_barrier_options {
     size_t data_len;
     void (*lost)(void *ctx); // the session was lost while inside; before failed calls are told
     void *ctx;
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
+    const struct reeve_acl *acl;
+    size_t acl_n;
 };
 
 // members: how many must have entered, above 0. One object is one member, once at a time.

@@ -53,6 +53,10 @@ enum reeve_counter_layout { REEVE_COUNTER_LONG, REEVE_COUNTER_INT, REEVE_COUNTER
 struct reeve_counter_options {
     enum reeve_counter_layout layout;
     int64_t initial; // what a missing or empty node counts as
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
+    const struct reeve_acl *acl;
+    size_t acl_n;
 };
 
 struct reeve_counter_result {
@@ -110,6 +114,10 @@ struct reeve_value_options {
     size_t seed_len;
     reeve_value_change_fn *changed; // may be NULL
     void *ctx;
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
+    const struct reeve_acl *acl;
+    size_t acl_n;
 };
 
 // Makes the node if it is missing, and follows it. BAD_ARGUMENTS, NO_MEMORY, CLOSED.

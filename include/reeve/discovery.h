@@ -126,7 +126,8 @@ struct reeve_discovery_options {
     void (*changed)(void *ctx, const struct reeve_instance *i, enum reeve_registration what,
                     enum reeve_error error);
     void *ctx;
-    // Who may do what with the nodes that are made; NULL: everybody everything.
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
     const struct reeve_acl *acl;
     size_t acl_n;
 };

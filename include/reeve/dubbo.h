@@ -65,6 +65,8 @@ struct reeve_dubbo;
 
 struct reeve_dubbo_options {
     const char *root; // "/dubbo", Dubbo's registry parameter `group`
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
     const struct reeve_acl *acl;
     size_t acl_n;
 };

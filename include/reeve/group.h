@@ -43,6 +43,10 @@ struct reeve_group_options {
     // missing), AUTH_FAILED, CLOSED, ...
     void (*failed)(void *ctx, enum reeve_error why);
     void *ctx;
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
+    const struct reeve_acl *acl;
+    size_t acl_n;
 };
 
 struct reeve_group;

@@ -57,6 +57,10 @@ struct reeve_lock_options {
     // (somebody deleted our node). Not called for what reeve_lock_release() or _free() gave back.
     void (*on_lost)(void *ctx, enum reeve_error why);
     void *ctx;
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
+    const struct reeve_acl *acl;
+    size_t acl_n;
 };
 
 struct reeve_lock;

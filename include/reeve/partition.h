@@ -70,6 +70,10 @@ struct reeve_partition_options {
     // Kafka's RoundRobinAssignor instead of its RangeAssignor; as there, all members must subscribe
     // to the same topics with the same numbers of streams (else FAILED, BAD_ARGUMENTS).
     bool round_robin;
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
+    const struct reeve_acl *acl;
+    size_t acl_n;
 };
 
 // Joins a group. BAD_ARGUMENTS, NO_MEMORY, CLOSED. Everything is copied.

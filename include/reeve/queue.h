@@ -73,6 +73,10 @@ struct reeve_queue_options {
     // finish or give_back, which frees it. Called before the requests of that session fail.
     void (*lost)(void *ctx, struct reeve_queue_item *item);
     void *ctx;
+    // Who may do what with the nodes that are made, missing parents included; NULL: everybody
+    // everything. Copied. BAD_ARGUMENTS: a list without entries.
+    const struct reeve_acl *acl;
+    size_t acl_n;
 };
 
 typedef void reeve_queue_done_fn(void *ctx, enum reeve_error e);

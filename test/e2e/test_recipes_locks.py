@@ -281,6 +281,29 @@ def test_leases(program, java, server, talk, kazoo, path, layout):
     assert len(ours[0].ask("holders", "holders").split()) == 3
 
 
+@pytest.mark.parametrize("kind", ["lock", "lease"])
+@pytest.mark.parametrize("layout", ["kazoo", "curator"])
+def test_of_those_who_may_only(program, server, talk, kazoo, path, monkeypatch, kind, layout):
+    """What is made has the list that was given, and who is not on it is refused, and told."""
+    monkeypatch.setenv("AUTH", "me:secret")
+    ours = [talk(program, server.hosts, kind, layout, path, i, 1) for i in range(2)]
+    ours[0].ask("acquire -1", "granted")
+    ours[1].say("acquire -1")
+    zk = kazoo()
+    zk.add_auth("digest", "me:secret")
+    made = [path]
+    for at in made:
+        acl, = zk.get_acls(at)[0]
+        assert (acl.id.scheme, acl.id.id.split(":")[0]) == ("digest", "me"), at
+        made += [f"{at}/{child}" for child in zk.get_children(at)]
+    assert len(made) > 1
+    monkeypatch.delenv("AUTH")
+    stranger = talk(program, server.hosts, kind, layout, path, "s", 1)
+    assert stranger.ask("acquire 5000", "error") == "NOAUTH"
+    assert ours[0].ask("release", "released") == "OK"
+    ours[1].hear("granted")
+
+
 # ---- those who do not give back -----------------------------------------------------------------
 
 def test_a_killed_holder_is_followed(program, server, talk, path):

@@ -42,7 +42,7 @@ static void opens_for_all(void **state)
     struct reeve_barrier *b[MEMBERS];
     struct told t[MEMBERS] = {{0}};
     for (size_t i = 0; i < MEMBERS; i++) {
-        assert_int_equal(reeve_barrier_new(&b[i], crig_client(w, NULL), "/x/gate"), REEVE_OK);
+        assert_int_equal(reeve_barrier_new(&b[i], crig_client(w, NULL), "/x/gate", NULL), REEVE_OK);
     }
     assert_int_equal(reeve_barrier_wait(b[0], -1), REEVE_OK); // there is none
     assert_int_equal(reeve_barrier_close(b[0]), REEVE_OK);
@@ -61,7 +61,8 @@ static void opens_for_all(void **state)
         assert_int_equal(t[i].e, REEVE_OK);
         reeve_barrier_free(&b[i]);
     }
-    assert_int_equal(reeve_barrier_new(&b[0], crig_client(w, NULL), "/"), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_barrier_new(&b[0], crig_client(w, NULL), "/", NULL),
+                     REEVE_BAD_ARGUMENTS);
     crig_free(&w);
 }
 
@@ -72,8 +73,8 @@ static void a_wait_survives_what_happens(void **state)
     struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
     struct reeve_barrier *a, *b;
     struct told t = {0}, freed = {0};
-    assert_int_equal(reeve_barrier_new(&a, zk, "/gate"), REEVE_OK);
-    assert_int_equal(reeve_barrier_new(&b, other, "/gate"), REEVE_OK);
+    assert_int_equal(reeve_barrier_new(&a, zk, "/gate", NULL), REEVE_OK);
+    assert_int_equal(reeve_barrier_new(&b, other, "/gate", NULL), REEVE_OK);
     assert_int_equal(reeve_barrier_close(b), REEVE_OK);
     assert_int_equal(reeve_barrier_wait_async(a, -1, on_done, &t), REEVE_OK);
     crig_run(w);
@@ -115,7 +116,7 @@ static void a_barrier_without_memory_says_so(void **state)
         struct reeve_barrier *b = NULL;
         struct told t[3] = {{0}};
         enum reeve_error e[4];
-        e[3] = reeve_barrier_new(&b, zk, "/p/gate");
+        e[3] = reeve_barrier_new(&b, zk, "/p/gate", NULL);
         e[0] = e[3] ? e[3] : reeve_barrier_close_async(b, on_done, &t[0]);
         crig_advance(w, 1000);
         e[1] = e[3] ? e[3] : reeve_barrier_wait_async(b, 1000, on_done, &t[1]);

@@ -12,6 +12,8 @@
 //         data TEXT | leave | members
 //     locks HOSTS crowd LAYOUT PATH N                        N handles ask at once
 //         next                                               the holder gives it back
+//
+// With AUTH=user:password in the environment locks and leases are the user's alone.
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +127,13 @@ static struct reeve_lock *new_lock(struct reeve *zk, char **arg)
                                    .payload = arg[3],
                                    .payload_len = strlen(arg[3]),
                                    .on_lost = on_lost};
+    static const struct reeve_acl mine = {REEVE_PERM_ALL, "auth", ""};
+    const char *auth = getenv("AUTH");
+    if (auth) {
+        check(reeve_add_auth(zk, "digest", auth, strlen(auth), NULL), "auth");
+        o.acl = &mine;
+        o.acl_n = 1;
+    }
     struct reeve_lock *l;
     if (strcmp(arg[0], "reader") == 0) {
         check(reeve_rwlock_reader_new(&l, zk, arg[2], &o), "new");

@@ -101,7 +101,7 @@ static void hold(struct reeve *zk, char **arg)
 static void barrier(struct reeve *zk, const char *what, const char *path)
 {
     struct reeve_barrier *b;
-    if (reeve_barrier_new(&b, zk, path)) {
+    if (reeve_barrier_new(&b, zk, path, NULL)) {
         exit(2);
     }
     say(what, strcmp(what, "close") == 0  ? reeve_barrier_close(b)
