@@ -10,13 +10,6 @@ void *alloc_zero(const struct reeve_allocator *a, size_t n)
     return p ? memset(p, 0, n) : NULL;
 }
 
-char *alloc_str(const struct reeve_allocator *a, const char *s)
-{
-    size_t n = strlen(s) + 1;
-    void *p = alloc_get(a, NULL, n);
-    return p ? memcpy(p, s, n) : NULL;
-}
-
 static void *from_libc(void *ctx, void *p, size_t n)
 {
     (void)ctx;

@@ -19,6 +19,5 @@ static inline void alloc_put(const struct reeve_allocator *a, void *p)
 }
 
 void *alloc_zero(const struct reeve_allocator *a, size_t n); // n bytes of 0, or NULL
-char *alloc_str(const struct reeve_allocator *a, const char *s);
 // The options' allocator, or malloc and free if it is not set.
 struct reeve_allocator alloc_of(const struct reeve_options *o);

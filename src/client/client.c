@@ -25,11 +25,7 @@ static enum reeve_error fill(struct reeve *zk, const struct reeve_options *o)
     if (e) {
         return e;
     }
-    const char *chroot = strchr(o->servers, '/');
-    zk->chroot = alloc_str(&zk->allocator, chroot && chroot[1] ? chroot : "");
-    if (!zk->chroot) {
-        return REEVE_NO_MEMORY;
-    }
+    zk->chroot = engine_chroot(zk->engine);
     zk->request_max = o->request_max ? o->request_max : REQUEST_MAX;
     zk->one_session = o->one_session;
     zk->now = zk->engine_now = zk->driver.clock(zk->driver.ctx);
@@ -45,7 +41,6 @@ static void destroy(struct reeve *zk)
 {
     engine_free(&zk->engine);
     client_listeners_free(zk);
-    alloc_put(&zk->allocator, zk->chroot);
     pthread_cond_destroy(&zk->left);
     pthread_mutex_destroy(&zk->lock);
     struct reeve_allocator a = zk->allocator;
@@ -306,17 +301,15 @@ static enum reeve_error check_servers(struct reeve *zk, const char *servers)
     struct rng rng = {1};
     char *chroot = NULL;
     char why[HOST_WHY_MAX];
-    if (!servers) {
+    if (!servers || strchr(servers, '/')) {
         return REEVE_BAD_ARGUMENTS;
     }
     enum reeve_error e =
         hosts_init(&h, &zk->allocator, &rng, false, servers, &chroot, why, sizeof(why));
-    if (e) {
-        return e;
+    if (!e) {
+        hosts_fini(&h);
+        alloc_put(&zk->allocator, chroot);
     }
-    hosts_fini(&h);
-    e = chroot[0] ? REEVE_BAD_ARGUMENTS : REEVE_OK;
-    alloc_put(&zk->allocator, chroot);
     return e;
 }
 

@@ -55,7 +55,7 @@ struct reeve {
     struct reeve_allocator allocator;
     struct client_driver driver;
     struct engine *engine; // loop's thread
-    char *chroot;          // "" or "/app"
+    const char *chroot;    // "" or "/app", the engine's
     uint32_t request_max;
     bool one_session;
 

@@ -375,6 +375,11 @@ void engine_get_session(const struct engine *e, struct reeve_session *s)
     memcpy(s->passwd, e->passwd, sizeof(s->passwd));
 }
 
+const char *engine_chroot(const struct engine *e)
+{
+    return e->chroot;
+}
+
 // ---- invariants ---------------------------------------------------------------------------------
 
 static void check_list(const struct call_list *l)

@@ -3,12 +3,10 @@
 // struct engine: one client without I/O, clock, thread or callback. It decides where to connect,
 // when to ping, when the session is lost, what is sent again, whom an answer belongs to.
 //
-// In:  time (engine_set_now, before everything else), calls (engine_submit and its kin), what
-// became
-//      of dials and links, received bytes.
-// Out: engine_next() tells one happening after the other until there is none; engine_output() has
-// the
-//      bytes to be sent on a link; engine_deadline() when to come again.
+// In: time (engine_set_now, before everything else), calls (engine_submit and its kin), what became
+// of dials and links, received bytes. Out: engine_next() tells one happening after the other until
+// there is none; engine_output() has the bytes to be sent on a link; engine_deadline() says when to
+// come again.
 //
 // It pulls: a frame stays undecoded in the receive buffer until engine_next() comes to it, and what
 // a happening points to lives until the next engine_next(). So there is no queue of results,
@@ -78,6 +76,8 @@ enum reeve_error engine_set_servers(struct engine *e, const char *servers);
 void engine_unwatch(struct engine *e, const char *path, reeve_watch_fn *fn, void *ctx);
 void engine_close(struct engine *e, bool end_session);
 void engine_get_session(const struct engine *e, struct reeve_session *s);
+// "" or "/app": the same string for the engine's whole life.
+const char *engine_chroot(const struct engine *e);
 
 void engine_on_dialed(struct engine *e, uint32_t link);
 // The dial has failed, or the connection has ended. why: a short cause ("connection refused"), ""

@@ -288,6 +288,7 @@ static void another_list_of_servers(void **state)
     assert_int_equal(reeve_set_servers(zk, "a:1,,b:x"), REEVE_BAD_ARGUMENTS);
     assert_int_equal(reeve_set_servers(zk, NULL), REEVE_BAD_ARGUMENTS);
     assert_int_equal(reeve_set_servers(zk, "two:2/app"), REEVE_BAD_ARGUMENTS);
+    assert_int_equal(reeve_set_servers(zk, "two:2/"), REEVE_BAD_ARGUMENTS);
     reeve_get_session(zk, &s);
     int64_t id = s.id;
     assert_int_equal(reeve_set_servers(zk, "two:2"), REEVE_OK);
@@ -316,6 +317,19 @@ static void a_chroot_is_not_seen(void **state)
     crig_run(w);
     assert_int_equal(watch.type, REEVE_EVENT_DELETED);
     assert_string_equal(watch.path, "/w");
+    end(state);
+}
+
+// A list that was read from a file has a newline at its end.
+static void spaces_are_no_part_of_a_chroot(void **state)
+{
+    struct crig *w = *state;
+    struct reeve *zk = crig_client(w, NULL);
+    assert_int_equal(reeve_create(zk, "/app", NULL, 0, 0, NULL), REEVE_OK);
+    struct reeve *in = crig_client(w, &(struct reeve_options){.servers = " one:1/app \n"});
+    struct reeve *top = crig_client(w, &(struct reeve_options){.servers = "one:1/\n"});
+    assert_int_equal(reeve_create(in, "/x", NULL, 0, 0, NULL), REEVE_OK);
+    assert_int_equal(reeve_exists(top, "/app/x", NULL, NULL), REEVE_OK);
     end(state);
 }
 
@@ -604,6 +618,7 @@ int main(void)
         TEST(waiting_for_a_connection_has_an_end),
         TEST(another_list_of_servers),
         TEST(a_chroot_is_not_seen),
+        TEST(spaces_are_no_part_of_a_chroot),
         TEST(close_ends_the_session_and_abandon_does_not),
         TEST(an_abandoned_session_is_taken_up),
         TEST(everything_hears_of_the_end_once),
