@@ -175,8 +175,9 @@ struct reeve_options {
 // no more descriptors. *zk is NULL on errors.
 REEVE_API enum reeve_error reeve_new(struct reeve **zk, const struct reeve_options *o);
 
-// Starts the thread that drives the client. BAD_ARGUMENTS: it was started before. SYSTEM: there are
-// no more threads.
+// Starts the thread that drives the client and makes all callbacks from then on (but for those of a
+// blocking call that drives already). It takes no signals but those of faults. BAD_ARGUMENTS: it
+// was started before. SYSTEM: there are no more threads.
 REEVE_API enum reeve_error reeve_start(struct reeve *zk);
 
 // Ends the session (ephemeral nodes go) and the client. Requests that were sent before get their
@@ -195,7 +196,9 @@ REEVE_API void reeve_abandon(struct reeve **zk);
 // A descriptor that becomes readable when reeve_process() has something to do; never anything else
 // is to be waited for. The same one for the client's whole life.
 REEVE_API int reeve_fd(const struct reeve *zk);
-// How long to wait for it at most; -1: no limit.
+// How long to wait for it at most; -1: no limit. Ask after reeve_process(), right before waiting. A
+// blocking call of another thread may drive the client meanwhile; when it stops the descriptor
+// becomes readable.
 REEVE_API int reeve_timeout_ms(const struct reeve *zk);
 // Does what is to be done without waiting, and makes callbacks.
 REEVE_API void reeve_process(struct reeve *zk);

@@ -105,6 +105,7 @@ struct loop {
     bool driven;
     struct waiter *waiters;
     bool threaded;     // reeve_start() was called
+    bool handed;       // and has taken the role for its thread
     _Atomic bool kept; // the library's thread drives, to the end
     pthread_t thread;
 };
@@ -132,6 +133,10 @@ void loop_opened(void *ctx, struct reeve_gate *g);
 // loop_dial.c
 void loop_dial_event(struct loop *l, uint32_t link, struct loop_socket *s);
 void loop_dial_look(struct loop *l, uint32_t link); // is the name known, is it time for the next?
+
+// loop_thread.c: a thread of the library's own. False: the system has none.
+bool loop_begin_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                       void *ctx);
 
 // loop_wait.c: the role of the one who drives.
 bool loop_take(struct loop *l); // false: somebody else does

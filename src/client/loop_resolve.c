@@ -6,8 +6,8 @@
 // closed without waiting for any of them.
 //
 // This memory may outlive the client, so it is malloc's and not of the user's allocator.
+#include <errno.h>
 #include <netdb.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +103,10 @@ static void ask(const char *host, const char *port, int flags, struct loop_addre
     int e = getaddrinfo(host, port, &want, &list);
     a->n = 0;
     if (e) {
-        snprintf(a->why, sizeof(a->why), "%s", gai_strerror(e));
+        int error = errno;
+        if (e != EAI_SYSTEM || strerror_r(error, a->why, sizeof(a->why))) {
+            snprintf(a->why, sizeof(a->why), "%s", gai_strerror(e));
+        }
         return;
     }
     snprintf(a->why, sizeof(a->why), "the name has no address");
@@ -134,18 +137,13 @@ static void *run(void *ctx)
     return NULL;
 }
 
-// The program's signals are for its own threads.
 static bool start(struct lookup *k)
 {
     pthread_attr_t attr;
     must(pthread_attr_init(&attr) == 0);
     must(pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
-    bool ok = pthread_create(&thread, &attr, run, k) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    bool ok = loop_begin_thread(&thread, &attr, run, k);
     pthread_attr_destroy(&attr);
     return ok;
 }

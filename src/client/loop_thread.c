@@ -140,18 +140,35 @@ static void *run(void *ctx)
     return NULL;
 }
 
-// The program's signals are for its own threads.
+// The program's signals are for its own threads; but what a fault of a callback raises is for the
+// thread it happens on (crash reporters, and runtimes such as Java's, live on that).
+bool loop_begin_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                       void *ctx)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t most, before;
+    sigfillset(&most);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        sigdelset(&most, faults[i]);
+    }
+    pthread_sigmask(SIG_SETMASK, &most, &before);
+    bool begun = pthread_create(thread, attr, fn, ctx) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return begun;
+}
+
 enum reeve_error reeve_start(struct reeve *zk)
 {
     struct loop *l = loop_of(zk);
     if (l->threaded) {
         return REEVE_BAD_ARGUMENTS;
     }
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    l->threaded = pthread_create(&l->thread, NULL, run, l) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    // From here on no other thread makes callbacks, but for one that drives already.
+    l->handed = loop_take(l);
+    l->threaded = loop_begin_thread(&l->thread, NULL, run, l);
+    if (!l->threaded && l->handed) {
+        loop_give(l);
+    }
     return l->threaded ? REEVE_OK : REEVE_SYSTEM;
 }
 
@@ -165,9 +182,19 @@ int reeve_fd(const struct reeve *zk)
     return l->epoll_fd;
 }
 
+// While another thread drives there is nothing to wake up for: it tells when it stops.
 int reeve_timeout_ms(const struct reeve *zk)
 {
-    return loop_timeout_ms(loop_of(zk));
+    struct loop *l = loop_of(zk);
+    if (client_on_loop(zk)) {
+        return loop_timeout_ms(l);
+    }
+    int ms = -1;
+    if (loop_take(l)) {
+        ms = loop_timeout_ms(l);
+        loop_give(l);
+    }
+    return ms;
 }
 
 void reeve_process(struct reeve *zk)

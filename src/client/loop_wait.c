@@ -113,7 +113,6 @@ static void drive(struct loop *l, struct reeve_gate *until)
 
 void loop_wait(struct reeve *zk, void *ctx, struct reeve_gate *g)
 {
-    (void)zk;
     struct loop *l = ctx;
     struct waiter me = {.gate = g};
     while (!gate_is_open(g)) {
@@ -122,6 +121,7 @@ void loop_wait(struct reeve *zk, void *ctx, struct reeve_gate *g)
         } else if (take_or_queue(l, &me)) {
             drive(l, g);
             loop_give(l);
+            loop_wake(zk, l); // who watches reeve_fd() knows nothing of what has happened since
         } else {
             sleep_at(g);
             leave_queue(l, &me);
@@ -133,7 +133,7 @@ void loop_keep(struct loop *l)
 {
     struct waiter me = {.gate = &l->over};
     while (!gate_is_open(&l->over)) {
-        if (take_or_queue(l, &me)) {
+        if (l->handed || take_or_queue(l, &me)) {
             atomic_store(&l->kept, true);
             drive(l, &l->over);
         } else {

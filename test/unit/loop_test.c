@@ -256,6 +256,25 @@ static void without_a_thread(void **state)
     reeve_close(&zk);
 }
 
+static void look_at_thread(void *ctx)
+{
+    *(pthread_t *)ctx = pthread_self();
+}
+
+// Also those of the first moment, when that thread has hardly begun.
+static void with_a_thread_callbacks_are_made_on_it(void **state)
+{
+    struct server *s = *state;
+    for (int i = 0; i < 20; i++) {
+        struct reeve *zk = client_of("127.0.0.1", s->port, true);
+        pthread_t thread = pthread_self();
+        assert_int_equal(reeve_post(zk, look_at_thread, &thread), REEVE_OK);
+        expect_ok(zk);
+        assert_false(pthread_equal(thread, pthread_self()));
+        reeve_close(&zk);
+    }
+}
+
 static void count_done(void *ctx, const struct reeve_result *r)
 {
     *(int *)ctx += r->error == REEVE_OK;
@@ -315,6 +334,62 @@ static void an_event_loop_is_woken(void **state)
     pthread_join(thread, &error);
     assert_null(error);
     reeve_close(&o.zk);
+}
+
+// A thread that waits may drive the client of a program that watches reeve_fd(). What is to be done
+// after it has gone is the program's to do, and it does not know of it.
+static void an_event_loop_hears_that_a_waiting_call_drove(void **state)
+{
+    struct server *s = *state;
+    struct reeve *zk = client_of("127.0.0.1", s->port, false);
+    struct pollfd p = {reeve_fd(zk), POLLIN, 0};
+    for (int i = 0; i < 3; i++) {
+        expect_ok(zk);
+        assert_int_equal(poll(&p, 1, 0), 1);
+        while (poll(&p, 1, 0)) {
+            reeve_process(zk);
+        }
+    }
+    reeve_close(&zk);
+}
+
+struct busy {
+    struct reeve *zk;
+    _Atomic bool in, out;
+};
+
+static void be_busy(void *ctx)
+{
+    struct busy *b = ctx;
+    b->in = true;
+    while (!b->out) {
+        sched_yield();
+    }
+}
+
+static void *wait_connected(void *ctx)
+{
+    struct busy *b = ctx;
+    return (void *)(intptr_t)reeve_wait_connected(b->zk, 5000);
+}
+
+static void the_timeout_while_another_thread_drives(void **state)
+{
+    struct server *s = *state;
+    struct busy b = {.zk = client_of("127.0.0.1", s->port, false)};
+    assert_int_equal(reeve_post(b.zk, be_busy, &b), REEVE_OK);
+    pthread_t thread;
+    must(pthread_create(&thread, NULL, wait_connected, &b) == 0);
+    while (!b.in) {
+        sched_yield();
+    }
+    assert_int_equal(reeve_timeout_ms(b.zk), -1);
+    b.out = true;
+    void *error;
+    pthread_join(thread, &error);
+    assert_null(error);
+    assert_true(reeve_timeout_ms(b.zk) >= 0);
+    reeve_close(&b.zk);
 }
 
 struct caller {
@@ -662,6 +737,26 @@ static void threads_of_the_library_take_no_signals(void **state)
     reeve_close(&zk);
 }
 
+static void look_at_signals(void *ctx)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, ctx);
+}
+
+// What a bug in a callback raises reaches the program's handler.
+static void faults_are_no_signals_of_the_program(void **state)
+{
+    struct server *s = *state;
+    struct reeve *zk = client_of("127.0.0.1", s->port, true);
+    sigset_t blocked;
+    assert_int_equal(reeve_post(zk, look_at_signals, &blocked), REEVE_OK);
+    expect_ok(zk);
+    reeve_close(&zk);
+    assert_true(sigismember(&blocked, SIGTERM));
+    assert_false(sigismember(&blocked, SIGSEGV));
+    assert_false(sigismember(&blocked, SIGBUS));
+    assert_false(sigismember(&blocked, SIGFPE));
+}
+
 // ---- what the system and the allocator refuse ---------------------------------------------------
 
 static size_t open_files(void)
@@ -740,9 +835,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(with_a_thread),
+        TEST(with_a_thread_callbacks_are_made_on_it),
         TEST(without_a_thread),
         TEST(with_an_event_loop),
         TEST(an_event_loop_is_woken),
+        TEST(an_event_loop_hears_that_a_waiting_call_drove),
+        TEST(the_timeout_while_another_thread_drives),
         TEST(many_threads_share_a_thread),
         TEST(many_threads_drive_in_turn),
         TEST(a_thread_takes_over_from_waiting_calls),
@@ -757,6 +855,7 @@ int main(void)
         TEST(a_lost_connection_is_made_again),
         TEST(nobody_listens),
         TEST(threads_of_the_library_take_no_signals),
+        TEST(faults_are_no_signals_of_the_program),
         TEST(no_descriptors),
         TEST(no_memory),
     };
