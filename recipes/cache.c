@@ -269,6 +269,7 @@ static void on_change(struct reeve_cache *c, const struct reeve_event *ev)
         break;
     case REEVE_EVENT_DELETED:
         if (n && c->one_shot) {
+            n->deleted = true;
             cache_want(c, n, CACHE_TODO_GET);
         } else if (n) {
             cache_vanish(c, n);

@@ -123,9 +123,24 @@ static void no_node(struct reeve_cache *c, struct cache_node *n)
 
 // ---- answers ------------------------------------------------------------------------------------
 
+// What is above it is there, and is not about to turn out as gone or as made anew. Otherwise what
+// is above is read soon, then the list that this one is in, and then this one.
+static bool stands(const struct reeve_cache *c, const struct cache_node *n)
+{
+    for (const struct cache_node *p = n->parent; p; p = p->parent) {
+        if (!p->seen || p->deleted || p->got_round != c->round) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // What must be known about the children of a node that was just read.
 static void look_below(struct reeve_cache *c, struct cache_node *n)
 {
+    if (!stands(c, n)) {
+        return;
+    }
     n->got_round = c->round;
     if (c->opt.one_node || n->listed_round == c->round) {
         return;
@@ -184,7 +199,12 @@ static void got_other(struct reeve_cache *c, struct cache_node *n, const struct 
 
 static void got(struct reeve_cache *c, struct cache_node *n, const struct reeve_result *r)
 {
-    if (n->seen && n->stat.czxid != r->stat.czxid) {
+    bool anew = !n->seen || n->stat.czxid != r->stat.czxid;
+    if (anew && !stands(c, n)) {
+        return; // of what is new the top is told first
+    }
+    n->deleted = false;
+    if (n->seen && anew) {
         vanish_children(c, n);
         unsee(c, n);
         n->listed_round = 0;
@@ -220,6 +240,9 @@ static bool listed_one(struct reeve_cache *c, struct cache_node *n, const char *
 static void listed(struct reeve_cache *c, struct cache_node *n, const struct reeve_result *r)
 {
     struct cache_node *child, *next;
+    if (!n->seen || n->got_round != c->round) {
+        return; // it is about to be read itself, and then its list once more
+    }
     LIST_FOREACH (child, &n->children, sibling) {
         child->in_list = false;
     }

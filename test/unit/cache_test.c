@@ -42,6 +42,27 @@ static size_t find(struct mirror *m, const char *path)
     return i;
 }
 
+// Of the nodes that are there: the parent of this one, or any child.
+static bool has_parent(struct mirror *m, const char *path)
+{
+    char parent[32];
+    snprintf(parent, sizeof(parent), "%s", path);
+    *strrchr(parent, '/') = '\0';
+    return !parent[0] || m->nodes[find(m, parent)].there;
+}
+
+static bool has_child(const struct mirror *m, const char *path)
+{
+    size_t n = strlen(path);
+    for (size_t i = 0; i < m->n; i++) {
+        if (m->nodes[i].there && !strncmp(m->nodes[i].path, path, n) &&
+            m->nodes[i].path[n] == '/') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void keep(struct mirror *m, size_t i, const struct reeve_cache_node *node)
 {
     snprintf(m->nodes[i].data, sizeof(m->nodes[i].data), "%.*s", (int)node->data_len,
@@ -76,6 +97,8 @@ static void on_event(void *ctx, const struct reeve_cache_event *ev)
     case REEVE_CACHE_CREATED:
         assert_false(m->nodes[i].there);
         assert_null(ev->old);
+        assert_true(has_parent(m, ev->path));
+        assert_true(ev->node->stat.czxid > m->nodes[i].czxid); // no node is created twice
         keep(m, i, ev->node);
         break;
     case REEVE_CACHE_CHANGED:
@@ -87,6 +110,7 @@ static void on_event(void *ctx, const struct reeve_cache_event *ev)
     case REEVE_CACHE_DELETED:
         assert_null(ev->node);
         expect_old(m, i, ev->old);
+        assert_false(has_child(m, ev->path));
         m->nodes[i].there = false;
         break;
     case REEVE_CACHE_READY:
@@ -356,6 +380,70 @@ static void resyncs_after_a_gap(void **state)
     }
 }
 
+static void make_anew(struct reeve *zk)
+{
+    del(zk, "/c/a/x");
+    del(zk, "/c/a/y");
+    del(zk, "/c/a");
+    make(zk, "/c/a", "1");
+    make(zk, "/c/a/x", "2");
+    make(zk, "/c/a/x/new", "");
+}
+
+// A node and its parents that were made anew together: what is new belongs below what is new, and
+// is told once, after it.
+static void tells_a_new_subtree_from_its_top(void **state)
+{
+    (void)state;
+    for (size_t run = 0; run < 4; run++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+        struct mirror m = {0};
+        struct reeve_cache_options o = {
+            .event = on_event, .ctx = &m, .one_shot = run & 1, .reads_max = run & 2 ? 1 : 64};
+        struct reeve_cache *c;
+        make_tree(other);
+        assert_int_equal(reeve_cache_new(&c, zk, "/c", &o), REEVE_OK);
+        crig_run(w);
+        crig_stop(w, zk, true);
+        make_anew(other);
+        crig_stop(w, zk, false);
+        crig_run(w);
+        expect_same(other, c, &m);
+        reeve_cache_free(&c);
+        crig_free(&w);
+    }
+}
+
+// The same unseen, and then, while everything is being read again, once more.
+static void tells_a_new_subtree_after_a_gap(void **state)
+{
+    (void)state;
+    for (size_t run = 0; run < 4 * 30; run++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+        struct mirror m = {0};
+        make_tree(other);
+        struct reeve_cache *c = cache(zk, run & 1, &m);
+        crig_run(w);
+        crig_refuse(w, zk, true);
+        crig_cut(w, zk);
+        crig_advance(w, run & 2 ? 30000 : 1000);
+        make_anew(other);
+        crig_refuse(w, zk, false);
+        for (size_t i = 0; i < run / 4; i++) {
+            crig_step(w);
+            crig_advance(w, i < 4 ? 100 : 0);
+        }
+        set(other, "/c/a/x/new", "1");
+        make(other, "/c/a/x/new/too", "");
+        crig_advance(w, 5000);
+        expect_same(other, c, &m);
+        reeve_cache_free(&c);
+        crig_free(&w);
+    }
+}
+
 static void fails_when_it_is_too_big(void **state)
 {
     (void)state;
@@ -517,6 +605,8 @@ int main(void)
         cmocka_unit_test(follows_one_node),
         cmocka_unit_test(survives_cuts),
         cmocka_unit_test(resyncs_after_a_gap),
+        cmocka_unit_test(tells_a_new_subtree_from_its_top),
+        cmocka_unit_test(tells_a_new_subtree_after_a_gap),
         cmocka_unit_test(fails_when_it_is_too_big),
         cmocka_unit_test(goes_on_without_memory),
         cmocka_unit_test(follows_without_memory),
