@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "sim/world.h"
 
-static const struct guest_part *const parts[] = {&guest_calls, &guest_locks};
+static const struct guest_part *const parts[] = {&guest_calls, &guest_locks, &guest_cache};
 
 enum {
     PARTS = sizeof(parts) / sizeof(parts[0]),
