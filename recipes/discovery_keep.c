@@ -197,6 +197,9 @@ static void on_created(struct kit_object *o, void *arg, const struct reeve_resul
     (void)o;
     struct keep *k = arg;
     k->busy = false;
+    if (!kit_is_over(r->error)) {
+        k->maybe |= r->error ? r->maybe_done || r->error == REEVE_NO_MEMORY : !r->has_stat;
+    }
     if (r->error == REEVE_OK) {
         k->czxid = r->has_stat ? r->stat.czxid : 0;
         k->know = k->czxid ? KEEP_OURS : KEEP_UNSURE; // a server that does not tell is asked
@@ -278,20 +281,27 @@ static void judge(struct keep *k, const struct reeve_result *r)
     struct reeve_session s;
     reeve_get_session(k->o->zk, &s);
     int64_t owner = r->stat.ephemeral_owner;
+    bool same = r->data_len == k->data_len &&
+                (r->data_len == 0 || memcmp(r->data, k->data, r->data_len) == 0);
     bool ours = k->flags & KEEP_EPHEMERAL ? owner == s.id && owner != 0 : owner == 0;
+    if (k->flags & KEEP_MINE) {
+        ours = ours && (r->stat.czxid == k->czxid || (k->maybe && same));
+    }
     k->know = ours ? KEEP_OURS : KEEP_OTHERS_NODE;
     k->other = r->stat.version;
     if (ours) {
         k->czxid = r->stat.czxid;
-        k->dirty = r->data_len != k->data_len ||
-                   (r->data_len > 0 && memcmp(r->data, k->data, r->data_len) != 0);
+        k->dirty = !same;
     }
 }
+
+static void lose(struct keep *k);
 
 static void on_seen(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
     struct keep *k = arg;
+    int64_t before = k->czxid;
     k->busy = false;
     k->watching = k->watching || r->watching;
     if (r->error == REEVE_OK) {
@@ -300,6 +310,11 @@ static void on_seen(struct kit_object *o, void *arg, const struct reeve_result *
         k->know = KEEP_NOTHING;
     } else if (!kit_is_transient(r->error)) {
         fail(k, r->error);
+        return;
+    }
+    bool unseen = k->know == KEEP_NOTHING || k->know == KEEP_OTHERS_NODE || k->czxid != before;
+    if (unseen && k->wanted && k->told && k->flags & KEEP_GUARD) { // hidden by a change before it
+        lose(k);
         return;
     }
     if (k->know == KEEP_OTHERS_NODE && k->wanted && !(k->flags & KEEP_REPLACE)) {
@@ -336,15 +351,25 @@ static void look(struct keep *k)
     submit(k, &q, on_synced);
 }
 
-static void lose(struct keep *k)
+// False: it may be gone by now.
+static bool tell_lost(struct keep *k)
 {
     bool told = k->told;
+    bool once = k->flags & KEEP_ONCE;
     k->told = false;
-    if (k->flags & KEEP_ONCE && k->wanted) {
+    if (once && k->wanted) {
         k->wanted = false;
     }
     if (told) {
         k->fn(k->o, k, KEEP_LOST, REEVE_OK);
+    }
+    return !once;
+}
+
+static void lose(struct keep *k)
+{
+    if (tell_lost(k)) {
+        step(k);
     }
 }
 
@@ -427,15 +452,16 @@ static void step(struct keep *k)
 
 static void on_lost(struct keep *k)
 {
-    bool once = k->flags & KEEP_ONCE;
+    bool there = true;
     k->over = true;
+    k->maybe = false;
     if (k->flags & KEEP_EPHEMERAL) {
         k->know = KEEP_NOTHING;
-        lose(k);
+        there = tell_lost(k);
     } else if (k->know != KEEP_NOTHING) {
         k->know = KEEP_UNSURE;
     }
-    if (!once) { // otherwise it may be gone by now
+    if (there) {
         end_if_final(k);
     }
 }

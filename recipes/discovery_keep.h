@@ -12,10 +12,10 @@
 //     OTHERS    it is there and belongs to another session
 //
 // UNSURE is found out by a read behind a sync. While the session lives, a node that the session
-// owns can only be ours, and nobody else's write under it can be under way; that makes a deletion
-// safe that is tried twice: it is never sent again before the look has said OURS. An ephemeral node
-// of an earlier session of ours is OTHERS. `final`: there will be no other session, and so no more
-// tries.
+// owns is taken for ours (KEEP_MINE: if it is the very one we made, or may have made), and nobody
+// else's write under it can be under way; that makes a deletion safe that is tried twice: it is
+// never sent again before the look has said OURS. An ephemeral node of an earlier session of ours
+// is OTHERS. `final`: there will be no other session, and so no more tries.
 //
 // All on the loop's thread, embedded in a kit_object's struct or in a piece of its memory, which
 // must live until KEEP_GONE was told.
@@ -28,7 +28,8 @@ enum keep_flag {
     KEEP_PLAIN_PARENTS = 2, // persistent ones, as Dubbo and Kafka make them; otherwise containers
     KEEP_REPLACE = 4,       // OTHERS' node is deleted; otherwise it is waited for
     KEEP_ONCE = 8,          // after KEEP_LOST it is not made again until keep_start()
-    KEEP_GUARD = 16         // OURS is watched, so that a deletion by somebody is KEEP_LOST, too
+    KEEP_GUARD = 16,        // OURS is watched, so that a deletion by somebody is KEEP_LOST, too
+    KEEP_MINE = 32 // there may be other keeps of this session for the node: theirs are OTHERS
 };
 
 enum keep_news {
@@ -57,9 +58,10 @@ struct keep {
     bool dirty;             // OURS, with other data
     bool busy;              // a request is under way
     bool watching;          // of the node, by on_event
+    bool maybe;             // a create in this session may have made a node that we do not know
     bool failed;            // waits for the next connection
     bool over;              // the session is lost: waits for the next one
-    int64_t czxid;          // OURS: of its creation
+    int64_t czxid;          // OURS: of its creation; 0: we know of none
     int32_t other;          // OTHERS_NODE: its version
     enum reeve_error final; // there will be no other session, and this is why
     struct kit_timer again;

@@ -239,7 +239,8 @@ static enum reeve_error claim_one(struct member *m, const struct assign_one *one
     enum reeve_error e = REEVE_NO_MEMORY;
     if (share && path && c) {
         e = keep_init(&c->keep, &m->o, path,
-                      KEEP_EPHEMERAL | KEEP_PLAIN_PARENTS | KEEP_ONCE | KEEP_GUARD, on_claim);
+                      KEEP_EPHEMERAL | KEEP_PLAIN_PARENTS | KEEP_ONCE | KEEP_GUARD | KEEP_MINE,
+                      on_claim);
         e = e ? e : keep_set(&c->keep, share, strlen(share));
         if (e) {
             keep_fini(&c->keep);
@@ -566,8 +567,8 @@ static enum reeve_error init_self(struct member *m)
     char *data = assign_registration(zk, m->topics, m->topics_n, instance_wall_ms());
     enum reeve_error e = REEVE_NO_MEMORY;
     if (path && data) {
-        e = keep_init(&m->self, &m->o, path, KEEP_EPHEMERAL | KEEP_PLAIN_PARENTS | KEEP_GUARD,
-                      on_self);
+        e = keep_init(&m->self, &m->o, path,
+                      KEEP_EPHEMERAL | KEEP_PLAIN_PARENTS | KEEP_GUARD | KEEP_MINE, on_self);
         e = e ? e : keep_set(&m->self, data, strlen(data));
     }
     kit_free(zk, path);

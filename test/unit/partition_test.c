@@ -512,6 +512,95 @@ static void notices_a_stolen_node(void **state)
     world_free(v);
 }
 
+// Its place in the group, too: without it the others divide as if it were not there.
+static void registers_again_when_its_id_was_deleted(void **state)
+{
+    (void)state;
+    struct world *v = world_new(2);
+    struct one *o = v->ones;
+    join_as(&o[0], "a");
+    join_as(&o[1], "b");
+    crig_advance(v->w, 100);
+    assert_int_equal(reeve_delete(o[1].zk, "/consumers/g/ids/a", -1, NULL), REEVE_OK);
+    crig_advance(v->w, 1000);
+    char *self = text_at(v, "/consumers/g/ids/a");
+    assert_non_null(self);
+    free(self);
+    expect_settled(v);
+    world_free(v);
+}
+
+// Changed and deleted at once: the watch on the node tells of the change, and of nothing after it.
+static void notices_what_a_change_hides(void **state)
+{
+    (void)state;
+    struct world *v = world_new(3);
+    struct one *o = v->ones;
+    join_as(&o[0], "a");
+    crig_advance(v->w, 100);
+    const char *path = "/consumers/g/owners/t/2";
+    struct reeve_request parts[] = {
+        {.op = REEVE_OP_SET, .path = path, .version = REEVE_ANY_VERSION},
+        {.op = REEVE_OP_DELETE, .path = path, .version = REEVE_ANY_VERSION},
+        {.op = REEVE_OP_CREATE,
+         .path = path,
+         .data = "x-0",
+         .data_len = 3,
+         .flags = REEVE_EPHEMERAL}};
+    struct reeve_request q = {.op = REEVE_OP_MULTI, .parts = parts, .parts_n = 2};
+    assert_int_equal(reeve_call(o[1].zk, &q, NULL), REEVE_OK);
+    crig_advance(v->w, 100);
+    assert_int_equal(o[0].lost, 1); // it was not ours for a moment
+    assert_int_equal(owned(&o[0]), 7);
+    q.parts_n = 3;
+    assert_int_equal(reeve_call(o[1].zk, &q, NULL), REEVE_OK); // and here is somebody else's
+    crig_advance(v->w, 100);
+    assert_int_equal(o[0].lost, 2);
+    assert_int_equal(owned(&o[0]), 6);
+    crig_cut(v->w, o[0].zk); // the same while nobody can tell
+    crig_refuse(v->w, o[0].zk, true);
+    parts[0].path = parts[1].path = parts[2].path = "/consumers/g/owners/t/3";
+    assert_int_equal(reeve_call(o[1].zk, &q, NULL), REEVE_OK);
+    crig_refuse(v->w, o[0].zk, false);
+    crig_advance(v->w, 3000);
+    assert_int_equal(o[0].lost, 3);
+    assert_int_equal(owned(&o[0]), 5);
+    crig_close(v->w, &o[1].zk); // they come back
+    crig_advance(v->w, 100);
+    assert_int_equal(owned(&o[0]), 7);
+    world_free(v);
+}
+
+// Two members of one program: their session owns the nodes of both.
+static void members_of_one_session_are_two(void **state)
+{
+    (void)state;
+    struct world *v = world_new(1);
+    struct one *o = v->ones;
+    o[1].world = v;
+    o[1].zk = o[0].zk;
+    o[0].slow = true;
+    join_as(&o[0], "a");
+    crig_advance(v->w, 100);
+    join_as(&o[1], "b");
+    crig_advance(v->w, 5000);
+    assert_int_equal(owned(&o[0]), 7);
+    assert_int_equal(owned(&o[1]), 0);
+    expect_text(v, "/consumers/g/owners/t/6", "a-0");
+    crig_cut(v->w, o[0].zk);
+    crig_advance(v->w, 5000);
+    assert_int_equal(owned(&o[0]), 7);
+    answer(&o[0]);
+    crig_advance(v->w, 100);
+    expect_settled(v);
+    expect_text(v, "/consumers/g/owners/t/6", "b-0");
+    o[0].slow = false;
+    leave(&o[1]);
+    crig_advance(v->w, 100);
+    assert_int_equal(owned(&o[0]), 7);
+    world_free(v);
+}
+
 static void follows_the_brokers_topics(void **state)
 {
     (void)state;
@@ -757,6 +846,9 @@ int main(void)
         cmocka_unit_test(ignores_late_answers),
         cmocka_unit_test(loses_everything_with_its_session),
         cmocka_unit_test(notices_a_stolen_node),
+        cmocka_unit_test(registers_again_when_its_id_was_deleted),
+        cmocka_unit_test(notices_what_a_change_hides),
+        cmocka_unit_test(members_of_one_session_are_two),
         cmocka_unit_test(follows_the_brokers_topics),
         cmocka_unit_test(refuses_bad_arguments),
         cmocka_unit_test(goes_through_cuts),
