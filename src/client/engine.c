@@ -137,6 +137,7 @@ void engine_free(struct engine **p)
         return;
     }
     struct reeve_allocator a = e->allocator;
+    watchers_free(&e->watches); // before the calls that have asked for some
     free_calls(&e->queue);
     free_calls(&e->sent);
     free_calls(&e->failed);
@@ -145,7 +146,6 @@ void engine_free(struct engine **p)
     }
     auths_fini(&e->auths);
     restore_drop(&e->restore);
-    watchers_free(&e->watches);
     answer_room_fini(&e->room);
     hosts_fini(&e->hosts);
     if (e->in.p) {

@@ -94,6 +94,8 @@ static void apply(struct engine *e, struct call *c)
         struct watch *w = c->watch;
         c->watch = NULL;
         watchers_add(e->watches, w);
+    } else if (c->watch) {
+        watchers_withdraw(e->watches, &c->watch);
     }
     if (c->op == REEVE_OP_REMOVE_WATCHES && !r->error && !c->silent) {
         watchers_removed(e->watches, c->server_path, c->kind);

@@ -39,6 +39,9 @@ struct call *call_list_take(struct call_list *l)
 
 static void fail(struct engine *e, struct call *c, enum reeve_error error)
 {
+    if (c->watch) {
+        watchers_withdraw(e->watches, &c->watch);
+    }
     if (c->silent) {
         call_free(&c);
         return;
@@ -255,6 +258,9 @@ void engine_submit(struct engine *e, struct call *c)
         fail(e, c, error);
         return;
     }
+    if (c->watch) {
+        watchers_ask(e->watches, &c->watch);
+    }
     call_list_add(&e->queue, c);
     note_limit(e, c);
 }
@@ -390,45 +396,11 @@ bool calls_tell(struct engine *e, struct engine_happening *h)
 
 // ---- taking watches back ------------------------------------------------------------------------
 
-static bool same_path(const struct call *c, struct slice path)
-{
-    return c->watch && slice_eq(c->server_path, path);
-}
-
-// Requests under way that would set this watch go on without it. *others: some set another there.
-static bool forget_pending(struct call *c, struct slice path, reeve_watch_fn *fn, void *ctx,
-                           bool *others)
-{
-    bool found = false;
-    for (; c; c = c->next) {
-        if (same_path(c, path) && c->watch->fn == fn && c->watch->ctx == ctx) {
-            watch_free(&c->watch);
-            found = true;
-        } else if (same_path(c, path)) {
-            *others = true;
-        }
-    }
-    return found;
-}
-
-static bool is_watched(const struct engine *e, struct slice path)
-{
-    for (int i = 0; i < WATCH_LISTS; i++) {
-        if (watchers_has(e->watches, path, (enum watch_list)i)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void forget(struct engine *e, struct slice server_path, reeve_watch_fn *fn, void *ctx)
 {
-    bool others = false;
-    bool found = watchers_forget(e->watches, server_path, fn, ctx) != 0;
-    found = forget_pending(e->queue.first, server_path, fn, ctx, &others) || found;
-    found = forget_pending(e->sent.first, server_path, fn, ctx, &others) || found;
+    bool useless = watchers_forget(e->watches, server_path, fn, ctx);
     bool up = e->main >= 0 && e->links[e->main].use == LINK_SESSION && !e->closing;
-    if (!found || others || !up || is_watched(e, server_path)) {
+    if (!useless || !up) {
         return;
     }
     // Of any kind: all servers know that word, and nobody here wants any of them.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One chained table of registrations by path, in each chain in the order of registration, and one
-// list of those that are due. A one-shot watch leaves the table when it becomes due (over); a
-// persistent one stays and is due besides.
+// One chained table of registrations by path, in each chain in the order they were asked for, and
+// one list of those that are due. What is OVER leaves the table when it has been pulled.
 //
 // The registration pulled last is kept until the next pull, also if it was taken back meanwhile:
 // its path is in the hands of the callback.
@@ -19,7 +18,8 @@ struct watchers {
     uint64_t seed;
     struct watch **buckets;
     size_t buckets_n; // a power of two
-    size_t n;         // in the table
+    size_t linked;    // in the table
+    size_t n;         // of these SET
     size_t recursive_n;
     size_t recursive_path_max; // no longer path was ever in list WATCH_RECURSIVE
     struct watch *due, *due_last;
@@ -114,23 +114,82 @@ static void grow(struct watchers *w)
     w->buckets_n = 2 * n;
 }
 
-void watchers_add(struct watchers *w, struct watch *r)
+static void link(struct watchers *w, struct watch *r)
 {
-    if (w->n >= w->buckets_n) {
+    if (w->linked >= w->buckets_n) {
         grow(w);
     }
     r->hash = hash_bytes(w->seed, path_of(r));
     struct watch **at = bucket(w, r->hash);
-    for (; *at; at = &(*at)->next) {
-        struct watch *o = *at;
-        if (o->list == r->list && o->fn == r->fn && o->ctx == r->ctx &&
-            is_at(o, r->hash, path_of(r))) {
-            watch_free(&r);
-            return;
-        }
+    while (*at) {
+        at = &(*at)->next;
     }
     r->next = NULL;
     *at = r;
+    w->linked++;
+}
+
+// Out of the table, and freed.
+static void drop_at(struct watchers *w, struct watch **at)
+{
+    struct watch *r = *at;
+    *at = r->next;
+    w->linked--;
+    watch_free(&r);
+}
+
+static void drop(struct watchers *w, struct watch *r)
+{
+    struct watch **at = bucket(w, r->hash);
+    while (*at != r) {
+        at = &(*at)->next;
+    }
+    drop_at(w, at);
+}
+
+// Another that is SET and the same.
+static bool is_set_already(const struct watchers *w, const struct watch *r)
+{
+    const struct watch *o = *bucket(w, r->hash);
+    while (o && !(o->state == WATCH_SET && o->list == r->list && o->fn == r->fn &&
+                  o->ctx == r->ctx && is_at(o, r->hash, path_of(r)))) {
+        o = o->next;
+    }
+    return o != NULL;
+}
+
+void watchers_ask(struct watchers *w, struct watch **owner)
+{
+    struct watch *r = *owner;
+    must(r->state == WATCH_NEW);
+    link(w, r);
+    r->state = WATCH_ASKED;
+    r->owner = owner;
+}
+
+void watchers_withdraw(struct watchers *w, struct watch **owner)
+{
+    struct watch *r = *owner;
+    must(r->state <= WATCH_ASKED);
+    *owner = NULL;
+    if (r->state == WATCH_NEW) {
+        watch_free(&r);
+    } else {
+        drop(w, r);
+    }
+}
+
+void watchers_add(struct watchers *w, struct watch *r)
+{
+    must(r->state <= WATCH_ASKED);
+    if (r->state == WATCH_NEW) {
+        link(w, r);
+    }
+    if (is_set_already(w, r)) {
+        drop(w, r);
+        return;
+    }
+    r->state = WATCH_SET;
     w->n++;
     if (r->list == WATCH_RECURSIVE) {
         w->recursive_n++;
@@ -139,16 +198,12 @@ void watchers_add(struct watchers *w, struct watch *r)
     }
 }
 
-// Takes out what *at points to; *at is the next one then.
-static struct watch *take_out(struct watchers *w, struct watch **at)
+static void finish(struct watchers *w, struct watch *r)
 {
-    struct watch *r = *at;
-    *at = r->next;
-    r->next = NULL;
-    r->over = true;
+    must(r->state == WATCH_SET);
+    r->state = WATCH_OVER;
     w->n--;
     w->recursive_n -= r->list == WATCH_RECURSIVE;
-    return r;
 }
 
 // ---- what is due ------------------------------------------------------------------------------
@@ -176,40 +231,34 @@ static void unlist_due(struct watchers *w, struct watch *r)
     r->due = false;
 }
 
-// Frees a registration that is in neither list, unless its path is still looked at.
-static void drop(struct watchers *w, struct watch *r)
-{
-    if (r != w->pulled) {
-        watch_free(&r);
-    }
-}
-
 static void release_pulled(struct watchers *w)
 {
     struct watch *r = w->pulled;
     w->pulled = NULL;
-    if (r && r->over && !r->due) {
-        watch_free(&r);
+    if (r && r->state == WATCH_OVER && !r->due) {
+        drop(w, r);
     }
 }
 
-// Every registration at exactly `path` in one of the lists: due; out of the table if it ends.
+static void end(struct watchers *w, struct watch *r, enum reeve_error why)
+{
+    finish(w, r);
+    list_due(w, r, REEVE_EVENT_ENDED, why, NULL);
+}
+
+// Every registration at exactly `path` in one of the lists.
 static void fire_at(struct watchers *w, unsigned lists, struct slice path,
-                    enum reeve_event_type type, enum reeve_error why, const char *event_path)
+                    enum reeve_event_type type, const char *event_path)
 {
     uint64_t hash = hash_bytes(w->seed, path);
-    for (struct watch **at = bucket(w, hash); *at;) {
-        struct watch *r = *at;
-        if (!(lists & 1u << r->list) || !is_at(r, hash, path)) {
-            at = &r->next;
+    for (struct watch *r = *bucket(w, hash); r; r = r->next) {
+        if (r->state != WATCH_SET || !(lists & 1u << r->list) || !is_at(r, hash, path)) {
             continue;
         }
-        if (type == REEVE_EVENT_ENDED || is_one_shot(r->list)) {
-            take_out(w, at);
-        } else {
-            at = &r->next;
+        if (is_one_shot(r->list)) {
+            finish(w, r);
         }
-        list_due(w, r, type, why, event_path);
+        list_due(w, r, type, REEVE_OK, event_path);
     }
 }
 
@@ -236,26 +285,28 @@ void watchers_fire(struct watchers *w, enum reeve_event_type type, struct slice 
     if (!lists || !path.n) {
         return;
     }
-    fire_at(w, lists, path, type, REEVE_OK, NULL);
+    fire_at(w, lists, path, type, NULL);
     if (w->recursive_n == 0 || type == REEVE_EVENT_CHILDREN) {
         return;
     }
     const char *whole = (const char *)path.p;
     for (struct slice p = path; p.n; p = path_parent(p)) {
         if (p.n <= w->recursive_path_max) {
-            fire_at(w, 1u << WATCH_RECURSIVE, p, type, REEVE_OK, whole);
+            fire_at(w, 1u << WATCH_RECURSIVE, p, type, whole);
         }
     }
     if (path.n > 1 && path.p[0] == '/') {
-        fire_at(w, 1u << WATCH_RECURSIVE, SLICE_LIT("/"), type, REEVE_OK, whole);
+        fire_at(w, 1u << WATCH_RECURSIVE, SLICE_LIT("/"), type, whole);
     }
 }
 
 void watchers_end(struct watchers *w, enum reeve_error why)
 {
     for (size_t i = 0; i < w->buckets_n; i++) {
-        while (w->buckets[i]) {
-            list_due(w, take_out(w, &w->buckets[i]), REEVE_EVENT_ENDED, why, NULL);
+        for (struct watch *r = w->buckets[i]; r; r = r->next) {
+            if (r->state == WATCH_SET) {
+                end(w, r, why);
+            }
         }
     }
 }
@@ -271,38 +322,49 @@ void watchers_removed(struct watchers *w, struct slice path, enum reeve_watch_ki
     };
     must(kind >= REEVE_WATCH_CHILDREN);
     must(kind <= REEVE_WATCH_RECURSIVE);
-    fire_at(w, lists[kind], path, REEVE_EVENT_ENDED, REEVE_OK, NULL);
+    uint64_t hash = hash_bytes(w->seed, path);
+    for (struct watch *r = *bucket(w, hash); r; r = r->next) {
+        if (r->state == WATCH_SET && lists[kind] & 1u << r->list && is_at(r, hash, path)) {
+            end(w, r, REEVE_OK);
+        }
+    }
 }
 
-unsigned watchers_forget(struct watchers *w, struct slice path, reeve_watch_fn *fn, void *ctx)
+// One of those that are taken back. False: it stays for a while, see pulled.
+static bool forget_at(struct watchers *w, struct watch **at)
+{
+    struct watch *r = *at;
+    if (r->state == WATCH_ASKED) {
+        *r->owner = NULL;
+    } else if (r->state == WATCH_SET) {
+        finish(w, r);
+    }
+    if (r->due) {
+        unlist_due(w, r);
+    }
+    if (r == w->pulled) {
+        return false;
+    }
+    drop_at(w, at);
+    return true;
+}
+
+bool watchers_forget(struct watchers *w, struct slice path, reeve_watch_fn *fn, void *ctx)
 {
     uint64_t hash = hash_bytes(w->seed, path);
-    for (struct watch *r = w->due, *next; r; r = next) { // those that have left the table
-        next = r->next_due;
-        if (r->over && r->fn == fn && r->ctx == ctx && is_at(r, hash, path)) {
-            unlist_due(w, r);
-            drop(w, r);
-        }
-    }
-    unsigned gone = 0;
-    unsigned left = 0;
+    bool gone = false;
+    bool left = false;
     for (struct watch **at = bucket(w, hash); *at;) {
         struct watch *r = *at;
-        if (!is_at(r, hash, path)) {
+        bool counts = is_at(r, hash, path) && r->state != WATCH_OVER;
+        bool mine = is_at(r, hash, path) && r->fn == fn && r->ctx == ctx;
+        gone = gone || (counts && mine);
+        left = left || (counts && !mine);
+        if (!mine || !forget_at(w, at)) {
             at = &r->next;
-        } else if (r->fn != fn || r->ctx != ctx) {
-            left |= 1u << r->list;
-            at = &r->next;
-        } else {
-            gone |= 1u << r->list;
-            take_out(w, at);
-            if (r->due) {
-                unlist_due(w, r);
-            }
-            drop(w, r);
         }
     }
-    return gone & ~left;
+    return gone && !left;
 }
 
 bool watchers_next(struct watchers *w, struct reeve_watch *watch, struct reeve_event *ev)
@@ -315,36 +377,27 @@ bool watchers_next(struct watchers *w, struct reeve_watch *watch, struct reeve_e
     unlist_due(w, r);
     w->pulled = r;
     *watch = (struct reeve_watch){r->fn, r->ctx};
-    *ev =
-        (struct reeve_event){r->due_type, r->due_path ? r->due_path : r->path, r->over, r->due_why};
+    const char *path = r->due_path ? r->due_path : r->path;
+    *ev = (struct reeve_event){r->due_type, path, r->state == WATCH_OVER, r->due_why};
     return true;
 }
 
 // ---- looking ----------------------------------------------------------------------------------
-
-bool watchers_has(const struct watchers *w, struct slice path, enum watch_list list)
-{
-    uint64_t hash = hash_bytes(w->seed, path);
-    const struct watch *r = *bucket(w, hash);
-    while (r && !(r->list == list && is_at(r, hash, path))) {
-        r = r->next;
-    }
-    return r != NULL;
-}
 
 size_t watchers_count(const struct watchers *w)
 {
     return w->n;
 }
 
-// Whether no earlier registration of the chain is for the same list and path.
+// Whether it is SET and no earlier one of the chain is, for the same list and path.
 static bool is_first(const struct watchers *w, const struct watch *r)
 {
     const struct watch *o = *bucket(w, r->hash);
-    while (o != r && !(o->list == r->list && is_at(o, r->hash, path_of(r)))) {
+    while (o != r &&
+           !(o->state == WATCH_SET && o->list == r->list && is_at(o, r->hash, path_of(r)))) {
         o = o->next;
     }
-    return o == r;
+    return o == r && r->state == WATCH_SET;
 }
 
 // The cursor is the registration told last.
@@ -375,16 +428,12 @@ void watchers_free(struct watchers **w)
         return;
     }
     struct watchers *old = *w;
-    release_pulled(old);
-    for (struct watch *r = old->due, *next; r; r = next) {
-        next = r->next_due;
-        if (r->over) {
-            watch_free(&r);
-        }
-    }
     for (size_t i = 0; i < old->buckets_n; i++) {
         for (struct watch *r = old->buckets[i], *next; r; r = next) {
             next = r->next;
+            if (r->state == WATCH_ASKED) {
+                *r->owner = NULL;
+            }
             watch_free(&r);
         }
     }
