@@ -7,11 +7,12 @@
 //   any -> CUT -> FREE                          as soon as the cut is told
 //
 // A server is given so long to take a connection, and then to answer the handshake (one that elects
-// may hold it): its share of the session's timeout (ClientCnxn.connectTimeout), twice as long in
-// each round of servers that kept it waiting in vain, so that slow servers are reached as well, but
-// never more than half of what is left of a session. A stopped process takes connections too (the
-// kernel does) and never says a word, and nor does an Apache that was dialled while it started (it
-// forgets the connection): while there are others to ask, or a session to save, it gets only
+// may hold it): its share of the session's timeout (ClientCnxn.connectTimeout), but of no more than
+// ENGINE_PATIENCE_FIRST_MS, as sessions may be meant to last for hours; twice as long in each round
+// of servers that kept it waiting in vain, so that slow servers are reached as well, but never more
+// than half of what is left of a session. A stopped process takes connections too (the kernel does)
+// and never says a word, and nor does an Apache that was dialled while it started (it forgets the
+// connection): while there are others to ask, or a session to save, it gets only
 // ENGINE_HANDSHAKE_FIRST_MS in the first round. A lone server that is to create a session gets
 // more.
 #include <stdarg.h>
@@ -34,7 +35,8 @@ static int64_t doubled(const struct engine *e, int64_t ms, int64_t most)
 static int64_t patience_ms(const struct engine *e)
 {
     int64_t most = e->options.session_timeout_ms;
-    int64_t ms = most / (int64_t)e->hosts.n;
+    int64_t first = most < ENGINE_PATIENCE_FIRST_MS ? most : ENGINE_PATIENCE_FIRST_MS;
+    int64_t ms = first / (int64_t)e->hosts.n;
     ms = ms > ENGINE_PATIENCE_MIN_MS ? ms : ENGINE_PATIENCE_MIN_MS;
     ms = doubled(e, ms, most);
     if (e->alive) { // half of what is left is for the others

@@ -25,6 +25,7 @@ enum {
     ENGINE_DIALS_MAX = 3,      // at once
     ENGINE_DIAL_NEXT_MS = 250, // so long a dial is alone
     ENGINE_PATIENCE_MIN_MS = 250,
+    ENGINE_PATIENCE_FIRST_MS = 10000, // for all servers together, in the first round
     ENGINE_HANDSHAKE_FIRST_MS = 2000, // so long for the first answer, see engine_links.c
     ENGINE_SETTLED_MS = 1000,         // a connection that lived so long was of use
     ENGINE_READS_MAX = 3,             // so often a read is sent

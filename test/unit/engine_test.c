@@ -154,6 +154,29 @@ static void a_stopped_server_among_others_costs_little(void **state)
     erig_free(r);
 }
 
+// Three of four servers are gone without a word, and the session asked for is to last two hours.
+static void a_long_session_makes_nobody_wait_long(void **state)
+{
+    (void)state;
+    struct erig *r =
+        erig_new((struct reeve_options){.servers = "a,b,c,d", .session_timeout_ms = 7200000});
+    erig_wait(r, 2501);
+    assert_true(erig_saw(r, "d:2181\n"));
+    erig_free(r);
+    r = erig_new((struct reeve_options){.servers = "a", .session_timeout_ms = 7200000});
+    for (int64_t ms = 10000; ms <= 40000; ms *= 2) { // takes connections, and forgets them
+        erig_run(r);
+        erig_dialed(r, 0);
+        erig_forget(r);
+        erig_wait(r, ms - 1);
+        erig_expect(r, "");
+        erig_wait(r, 1);
+        erig_expect(r, "cut 0\n");
+        erig_wait(r, 1001);
+    }
+    erig_free(r);
+}
+
 // Apache 3.8 forgets a connection that comes while it starts: neither an answer nor its end.
 static void a_lone_server_is_asked_again_before_the_session_is_at_risk(void **state)
 {
@@ -636,6 +659,7 @@ int main(void)
         cmocka_unit_test(failed_rounds_are_no_hot_loop),
         cmocka_unit_test(a_server_that_holds_the_handshake_is_left),
         cmocka_unit_test(a_stopped_server_among_others_costs_little),
+        cmocka_unit_test(a_long_session_makes_nobody_wait_long),
         cmocka_unit_test(a_lone_server_is_asked_again_before_the_session_is_at_risk),
         cmocka_unit_test(waiting_requests_fail_with_what_every_server_said),
         cmocka_unit_test(a_failed_handshake_is_a_cause_too),
