@@ -194,23 +194,28 @@ static double ms(uint64_t ns)
     return (double)ns / 1e6;
 }
 
+// Nothing was measured if it was stopped at once.
+static double rate(const struct bench *b, const struct latency *l)
+{
+    return b->measured_s > 0 ? (double)l->n / b->measured_s : 0;
+}
+
 static void print_row(struct bench *b, const char *name, const struct latency *l, uint64_t errors)
 {
-    out_printf(
-        &b->c->out, "%-9s %10" PRIu64 " %10.0f %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %8" PRIu64 "\n",
-        name, l->n, (double)l->n / b->measured_s, l->n ? ms(l->sum_ns / l->n) : 0,
-        ms(latency_quantile(l, 0.5)), ms(latency_quantile(l, 0.95)), ms(latency_quantile(l, 0.99)),
-        ms(latency_quantile(l, 0.999)), ms(l->max_ns), errors);
+    out_printf(&b->c->out,
+               "%-9s %10" PRIu64 " %10.0f %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %8" PRIu64 "\n", name,
+               l->n, rate(b, l), l->n ? ms(l->sum_ns / l->n) : 0, ms(latency_quantile(l, 0.5)),
+               ms(latency_quantile(l, 0.95)), ms(latency_quantile(l, 0.99)),
+               ms(latency_quantile(l, 0.999)), ms(l->max_ns), errors);
 }
 
 static json_t *json_row(struct bench *b, const struct latency *l, uint64_t errors)
 {
-    return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I}", "ops", (json_int_t)l->n, "ops_s",
-                     (double)l->n / b->measured_s, "mean_ms", l->n ? ms(l->sum_ns / l->n) : 0.0,
-                     "p50_ms", ms(latency_quantile(l, 0.5)), "p95_ms",
-                     ms(latency_quantile(l, 0.95)), "p99_ms", ms(latency_quantile(l, 0.99)),
-                     "p999_ms", ms(latency_quantile(l, 0.999)), "max_ms", ms(l->max_ns), "errors",
-                     (json_int_t)errors);
+    return json_pack(
+        "{s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I}", "ops", (json_int_t)l->n, "ops_s", rate(b, l),
+        "mean_ms", l->n ? ms(l->sum_ns / l->n) : 0.0, "p50_ms", ms(latency_quantile(l, 0.5)),
+        "p95_ms", ms(latency_quantile(l, 0.95)), "p99_ms", ms(latency_quantile(l, 0.99)), "p999_ms",
+        ms(latency_quantile(l, 0.999)), "max_ms", ms(l->max_ns), "errors", (json_int_t)errors);
 }
 
 static void print_sum(struct bench *b, const struct bench_sum *sum, const struct latency *all,

@@ -419,6 +419,18 @@ def test_bench_that_is_stopped_leaves_nothing(make_server):
         assert c.children("/") == ["zookeeper"]
 
 
+def test_bench_that_is_stopped_before_it_measured(make_server):
+    srv = make_server()
+    p = subprocess.Popen([SHELL, "-s", srv.hosts, "bench", "--json", "-t", "60"],
+                         stdout=subprocess.PIPE, env=environment())
+    with zk.Conn(srv.port) as c:
+        harness.poll_until(lambda: len(c.children("/")) > 1, WAIT_S, "its nodes")
+        p.send_signal(signal.SIGINT)
+        out, _ = p.communicate(timeout=WAIT_S)
+        assert p.returncode == INTERRUPTED and json.loads(out)["all"]["ops_s"] >= 0
+        assert c.children("/") == ["zookeeper"]
+
+
 def test_bench_usage(make_server):
     srv = make_server()
     for words in (["-mix", "fly=1"], ["-c", "0"], ["-t", "x"], ["-mix", "get=0"]):
