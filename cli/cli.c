@@ -44,6 +44,7 @@ void cli_fini(struct cli *c)
     free(c->server);
     free(c->servers_given);
     free(c->why);
+    free(c->shown_path);
 }
 
 // ---- the library's thread -----------------------------------------------------------------------
@@ -70,12 +71,13 @@ static void on_state(void *ctx, const struct reeve_session *s)
 
 static void on_event(void *ctx, const struct reeve_event *ev)
 {
-    struct cli *c = ctx;
+    struct cli_watcher *w = ctx;
     struct note *n = new_note(NOTE_EVENT);
     n->event.type = ev->type;
+    n->event.kind = w->kind;
     n->event.why = ev->why;
     n->event.path = cli_dup(ev->path);
-    notes_put(c->notes, n);
+    notes_put(w->c->notes, n);
 }
 
 static void on_done(void *ctx, const struct reeve_result *r)
@@ -241,29 +243,65 @@ static void on_answer_note(struct cli *c, struct note *n)
     free(p);
 }
 
-static void show_event(struct cli *c, const struct cli_event *ev)
+// As Watcher.Event.EventType.
+static const char *event_name(const struct cli_event *ev)
 {
     static const char *const names[] = {
-        [REEVE_EVENT_CREATED] = "NodeCreated",     [REEVE_EVENT_DELETED] = "NodeDeleted",
-        [REEVE_EVENT_CHANGED] = "NodeDataChanged", [REEVE_EVENT_CHILDREN] = "NodeChildrenChanged",
-        [REEVE_EVENT_ENDED] = "WatchRemoved",
+        [REEVE_EVENT_CREATED] = "NodeCreated",
+        [REEVE_EVENT_DELETED] = "NodeDeleted",
+        [REEVE_EVENT_CHANGED] = "NodeDataChanged",
+        [REEVE_EVENT_CHILDREN] = "NodeChildrenChanged",
     };
+    if (ev->type != REEVE_EVENT_ENDED) {
+        return names[ev->type];
+    }
+    return ev->kind == REEVE_WATCH_CHILDREN ? "ChildWatchRemoved"
+           : ev->kind == REEVE_WATCH_DATA   ? "DataWatchRemoved"
+                                            : "PersistentWatchRemoved";
+}
+
+static void forget_shown(struct cli *c)
+{
+    free(c->shown_path);
+    c->shown_path = NULL;
+    c->shown_kinds = 0;
+}
+
+// Whether it is what the last one printed told, told to a watch of another kind.
+static bool was_shown(struct cli *c, const struct cli_event *ev)
+{
+    const char *name = event_name(ev);
+    unsigned kind = 1u << ev->kind;
+    if (c->shown_path && strcmp(c->shown, name) == 0 && strcmp(c->shown_path, ev->path) == 0 &&
+        !(c->shown_kinds & kind)) {
+        c->shown_kinds |= kind;
+        return true;
+    }
+    forget_shown(c);
+    c->shown = name;
+    c->shown_path = cli_dup(ev->path);
+    c->shown_kinds = kind;
+    return false;
+}
+
+static void show_event(struct cli *c, const struct cli_event *ev)
+{
     // Of a session's end the state tells, once for all watches.
     if (ev->type == REEVE_EVENT_ENDED && ev->why != REEVE_OK && ev->why != REEVE_NO_AUTH) {
         return;
     }
-    if (!c->print_watches) {
+    if (!c->print_watches || was_shown(c, ev)) {
         return;
     }
     if (c->out.json) {
-        out_json(&c->out, json_pack("{s:s,s:o}", "event", names[ev->type], "path",
+        out_json(&c->out, json_pack("{s:s,s:o}", "event", event_name(ev), "path",
                                     out_json_string(ev->path)));
         out_flush(&c->out);
         return;
     }
     struct string safe = {0};
     out_printf(&c->out, "%sWATCHER:: WatchedEvent state:SyncConnected type:%s path:%s%s\n",
-               out_color(&c->out, OUT_YELLOW), names[ev->type], out_safe(&c->out, ev->path, &safe),
+               out_color(&c->out, OUT_YELLOW), event_name(ev), out_safe(&c->out, ev->path, &safe),
                out_color_end(&c->out));
     out_flush(&c->out);
     string_fini(&safe);
@@ -312,7 +350,7 @@ static void work_off(struct cli *c)
         if (lost > 0) {
             out_note(&c->out, "%zu events came faster than they could be shown", lost);
         }
-        struct cli_event ev = {n->event.type, n->event.path, n->event.why};
+        struct cli_event ev = {n->event.type, n->event.kind, n->event.path, n->event.why};
         switch (n->kind) {
         case NOTE_ANSWER:
             on_answer_note(c, n);
@@ -428,7 +466,19 @@ enum reeve_error cli_call(struct cli *c, const struct reeve_request *q, struct r
     return r->error;
 }
 
-struct reeve_watch cli_watch(struct cli *c)
+void cli_watch(struct cli *c, struct reeve_request *q)
 {
-    return (struct reeve_watch){.fn = on_event, .ctx = c};
+    enum reeve_watch_kind kind = q->op == REEVE_OP_ADD_WATCH  ? q->kind
+                                 : q->op == REEVE_OP_CHILDREN ? REEVE_WATCH_CHILDREN
+                                                              : REEVE_WATCH_DATA;
+    c->watcher[kind] = (struct cli_watcher){c, kind};
+    q->watch = (struct reeve_watch){.fn = on_event, .ctx = &c->watcher[kind]};
+    forget_shown(c);
+}
+
+void cli_unwatch(struct cli *c, const char *path)
+{
+    for (int kind = 0; kind <= REEVE_WATCH_RECURSIVE; kind++) {
+        reeve_unwatch(c->zk, path, on_event, &c->watcher[kind]);
+    }
 }

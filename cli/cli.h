@@ -52,8 +52,15 @@ struct line;
 // What a watch told, for who wants to see events instead of the printing; see cli_hook.
 struct cli_event {
     enum reeve_event_type type;
+    enum reeve_watch_kind kind; // of the watch that told it
     const char *path;
     enum reeve_error why;
+};
+
+// One of the shell's watches: each kind tells which it is.
+struct cli_watcher {
+    struct cli *c;
+    enum reeve_watch_kind kind;
 };
 
 struct cli {
@@ -79,6 +86,13 @@ struct cli {
 
     size_t outstanding; // requests without an answer
     struct pending *pendings;
+
+    struct cli_watcher watcher[REEVE_WATCH_RECURSIVE + 1];
+    // The event that was printed last, and the kinds of watches (bits) that told it: one change is
+    // told to each of them, and printed once. Forgotten when a watch is set.
+    const char *shown;
+    char *shown_path;
+    unsigned shown_kinds;
 
     // Where events go: printed if NULL.
     void (*hook)(struct cli *c, void *ctx, const struct cli_event *ev);
@@ -161,8 +175,10 @@ void cli_forget(struct cli *c);
 // timeout_ms (-1: no limit), and works it off. True: fd is readable. Look at c->interrupted.
 bool cli_turn(struct cli *c, int fd, int timeout_ms);
 
-// The shell's watch: events are printed, or given to the hook.
-struct reeve_watch cli_watch(struct cli *c);
+// Sets the shell's watch in a request: events are printed, or given to the hook.
+void cli_watch(struct cli *c, struct reeve_request *q);
+// All of the shell's watches at path are forgotten.
+void cli_unwatch(struct cli *c, const char *path);
 
 // ---- sentences ----------------------------------------------------------------------------------
 

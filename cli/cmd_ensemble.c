@@ -116,7 +116,7 @@ int cmd_config(struct cli *c, const struct args *a)
 {
     struct reeve_request q = {.op = REEVE_OP_GET_CONFIG};
     if (args_has(a, "w")) {
-        q.watch = cli_watch(c);
+        cli_watch(c, &q);
     }
     struct reeve_result r;
     int code = CLI_OK;

@@ -216,7 +216,8 @@ static int read_value(struct cli *c, struct follow *f, struct limits *l)
     int code = CLI_OK;
     bool again = true;
     while (again && code == CLI_OK) {
-        struct reeve_request q = {.op = REEVE_OP_GET, .path = f->path, .watch = cli_watch(c)};
+        struct reeve_request q = {.op = REEVE_OP_GET, .path = f->path};
+        cli_watch(c, &q);
         struct reeve_result r;
         enum reeve_error e = cli_call(c, &q, &r);
         again = false;
@@ -265,8 +266,7 @@ int cmd_subscribe(struct cli *c, const struct args *a)
     }
     c->hook = NULL;
     if (c->zk) {
-        struct reeve_watch w = cli_watch(c);
-        reeve_unwatch(c->zk, path, w.fn, w.ctx);
+        cli_unwatch(c, path);
     }
     free(path);
     return code;

@@ -81,7 +81,7 @@ static int list(struct cli *c, const char *path, bool watch, bool with_stat)
 {
     struct reeve_request q = {.op = REEVE_OP_CHILDREN, .path = path};
     if (watch) {
-        q.watch = cli_watch(c);
+        cli_watch(c, &q);
     }
     struct reeve_result r;
     int code = CLI_OK;
@@ -188,7 +188,7 @@ int cmd_get(struct cli *c, const struct args *a)
     char *path = cli_path(c, a->arg[0], false);
     struct reeve_request q = {.op = REEVE_OP_GET, .path = path};
     if (wants_watch(c, a, "get [-s] [-w] path")) {
-        q.watch = cli_watch(c);
+        cli_watch(c, &q);
     }
     struct reeve_result r;
     int code = CLI_OK;
@@ -218,7 +218,7 @@ int cmd_stat(struct cli *c, const struct args *a)
     char *path = cli_path(c, a->arg[0], false);
     struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = path};
     if (wants_watch(c, a, "stat [-w] path")) {
-        q.watch = cli_watch(c);
+        cli_watch(c, &q);
     }
     int code = outcome_stat(c, &q, true);
     free(path);

@@ -10,8 +10,7 @@
 int cmd_add_watch(struct cli *c, const struct args *a)
 {
     const char *mode = args_value(a, "m");
-    struct reeve_request q = {
-        .op = REEVE_OP_ADD_WATCH, .kind = REEVE_WATCH_RECURSIVE, .watch = cli_watch(c)};
+    struct reeve_request q = {.op = REEVE_OP_ADD_WATCH, .kind = REEVE_WATCH_RECURSIVE};
     if (mode && strcasecmp(mode, "PERSISTENT") == 0) {
         q.kind = REEVE_WATCH_PERSISTENT;
     } else if (mode && strcasecmp(mode, "PERSISTENT_RECURSIVE") != 0) {
@@ -19,6 +18,7 @@ int cmd_add_watch(struct cli *c, const struct args *a)
     }
     char *path = cli_path(c, a->arg[0], false);
     q.path = path;
+    cli_watch(c, &q);
     struct reeve_result r;
     int code = CLI_OK;
     if (cli_call(c, &q, &r) != REEVE_OK) {
@@ -37,8 +37,7 @@ int cmd_remove_watches(struct cli *c, const struct args *a)
 {
     char *path = cli_path(c, a->arg[0], false);
     if (args_has(a, "l") && !cli_connected(c)) {
-        struct reeve_watch w = cli_watch(c);
-        reeve_unwatch(c->zk, path, w.fn, w.ctx);
+        cli_unwatch(c, path);
         free(path);
         return CLI_OK;
     }

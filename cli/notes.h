@@ -24,6 +24,7 @@ struct note {
     void *ctx;                  // ANSWER: the caller's
     struct {                    // EVENT
         enum reeve_event_type type;
+        enum reeve_watch_kind kind;
         enum reeve_error why;
         char *path;
     } event;

@@ -150,7 +150,7 @@ static bool ask(struct subtree *w, size_t i, enum reeve_op op, cli_done_fn *fn)
     char *path = subtree_path(w, i);
     struct reeve_request q = {.op = op, .path = path};
     if (w->what & SUBTREE_WATCH && (op == REEVE_OP_CHILDREN || i == 0)) {
-        q.watch = cli_watch(w->c);
+        cli_watch(w->c, &q);
     }
     enum reeve_error e = cli_submit(w->c, &q, fn, a);
     if (e == REEVE_OK) {

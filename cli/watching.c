@@ -161,7 +161,8 @@ static void ask(struct watching *w, enum reeve_op op, const char *path, bool tol
         a->next->prev = &a->next;
     }
     w->rearms = a;
-    struct reeve_request q = {.op = op, .path = path, .watch = cli_watch(w->c)};
+    struct reeve_request q = {.op = op, .path = path};
+    cli_watch(w->c, &q);
     enum reeve_error e = cli_submit(w->c, &q, fn, a);
     if (e != REEVE_OK) {
         struct reeve_result r = {.error = e, .op = op, .path = path, .why = ""};
@@ -239,8 +240,8 @@ int watching_begin(struct cli *c, const char *path, bool recursive, watching_fn 
     c->hook_ctx = w;
     struct reeve_request q = {.op = REEVE_OP_ADD_WATCH,
                               .path = path,
-                              .kind = recursive ? REEVE_WATCH_RECURSIVE : REEVE_WATCH_PERSISTENT,
-                              .watch = cli_watch(c)};
+                              .kind = recursive ? REEVE_WATCH_RECURSIVE : REEVE_WATCH_PERSISTENT};
+    cli_watch(c, &q);
     struct reeve_result r;
     enum reeve_error e = cli_call(c, &q, &r);
     int code = CLI_OK;
@@ -266,13 +267,12 @@ bool watching_ended(const struct watching *w)
 
 static void unwatch(struct watching *w)
 {
-    struct reeve_watch watch = cli_watch(w->c);
     const char *path;
     json_t *names;
-    reeve_unwatch(w->c->zk, w->path, watch.fn, watch.ctx);
+    cli_unwatch(w->c, w->path);
     json_object_foreach(w->known, path, names)
     {
-        reeve_unwatch(w->c->zk, path, watch.fn, watch.ctx);
+        cli_unwatch(w->c, path);
     }
 }
 
