@@ -43,17 +43,21 @@ static bool is_control(unsigned char c)
     return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
 }
 
-// U+0080 to U+009F: terminals obey some of these, too.
-static bool is_c1(const unsigned char *p, size_t len)
+// What terminals obey beyond that: U+0080 to U+009F; and what makes text look like other text, the
+// marks that turn its direction, and the separators of lines: U+2028 to U+202E, U+2066 to U+2069.
+static bool is_obeyed(const unsigned char *p, size_t n)
 {
-    return len == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+    return (n >= 2 && p[0] == 0xc2 && p[1] < 0xa0) ||
+           (n >= 3 && p[0] == 0xe2 &&
+            ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+             (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)));
 }
 
 bool bytes_have_control(const void *p, size_t n)
 {
     const unsigned char *at = p;
     for (size_t i = 0; i < n; i++) {
-        if (is_control(at[i]) || (i + 1 < n && is_c1(at + i, 2))) {
+        if (is_control(at[i]) || is_obeyed(at + i, n - i)) {
             return true;
         }
     }
@@ -66,13 +70,32 @@ void bytes_escape(struct string *t, const void *p, size_t n)
     string_add_n(t, "", 0);
     while (at < end) {
         size_t len = utf8_len(at, (size_t)(end - at));
-        if (len == 0 || is_control(*at)) {
-            string_addf(t, "\\x%02x", *at);
-            len = 1;
-        } else if (is_c1(at, len)) {
-            string_addf(t, "\\x%02x\\x%02x", at[0], at[1]);
+        if (len == 0 || is_control(*at) || is_obeyed(at, len)) {
+            len = len ? len : 1;
+            for (size_t i = 0; i < len; i++) {
+                string_addf(t, "\\x%02x", at[i]);
+            }
         } else if (*at == '\\') {
             string_add(t, "\\\\");
+        } else {
+            string_add_n(t, at, len);
+        }
+        at += len;
+    }
+}
+
+void bytes_escape_json(struct string *t, const char *json)
+{
+    const unsigned char *at = (const unsigned char *)json, *end = at + strlen(json);
+    string_add_n(t, "", 0);
+    while (at < end) {
+        size_t len = utf8_len(at, (size_t)(end - at));
+        len = len ? len : 1;
+        if (*at == 0x7f) {
+            string_add(t, "\\u007f");
+        } else if (is_obeyed(at, len)) {
+            unsigned c = len == 2 ? at[1] : (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu) | 0x2000u;
+            string_addf(t, "\\u%04x", c);
         } else {
             string_add_n(t, at, len);
         }

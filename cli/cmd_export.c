@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 struct export
 {
     FILE *to;
+    bool terminal;
     size_t written, unread, masked;
     bool failed; // to write
 };
@@ -44,7 +46,7 @@ static bool on_node(struct cli *c, void *ctx, const struct fetched *n)
     }
     x->masked += is_masked(n->acl);
     json_t *v = dump_encode(n->path, n->data, n->acl);
-    char *s = json_dumps(v, JSON_COMPACT);
+    char *s = out_json_text(x->terminal, v);
     x->failed = s == NULL || fprintf(x->to, "%s%s", x->written ? ",\n" : "", s) < 0;
     x->written++;
     free(s);
@@ -52,13 +54,13 @@ static bool on_node(struct cli *c, void *ctx, const struct fetched *n)
     return !x->failed;
 }
 
-static bool write_head(FILE *to, const struct cli *c, const char *path)
+static bool write_head(const struct export *x, const struct cli *c, const char *path)
 {
     json_t *name = out_json_string(path), *server = out_json_string(c->server);
-    char *name_text = json_dumps(name, JSON_ENCODE_ANY);
-    char *server_text = json_dumps(server, JSON_ENCODE_ANY);
+    char *name_text = out_json_text(x->terminal, name);
+    char *server_text = out_json_text(x->terminal, server);
     bool good = name_text && server_text &&
-                fprintf(to, "{\"export\":%s,\"server\":%s,\"time\":%lld000,\"nodes\":[\n",
+                fprintf(x->to, "{\"export\":%s,\"server\":%s,\"time\":%lld000,\"nodes\":[\n",
                         name_text, server_text, (long long)time(NULL)) > 0;
     free(name_text);
     free(server_text);
@@ -75,7 +77,7 @@ static int write_nodes(struct cli *c, const struct subtree *w, struct export *x)
         n++;
     }
     subtree_order_fini(&order);
-    x->failed = !write_head(x->to, c, w->node[0].name);
+    x->failed = !write_head(x, c, w->node[0].name);
     int code = x->failed ? CLI_OK : fetch_nodes(c, w, which, n, true, on_node, x);
     free(which);
     if (code == CLI_OK && !x->failed) {
@@ -100,42 +102,127 @@ static int say_left_out(struct cli *c, const char *path, const struct subtree *w
     return CLI_OK;
 }
 
-// file NULL: standard output. Else beside it, and moved there when it is whole.
+// Where an export to a file goes: beside it, and moved there when it is whole, so that a failure
+// leaves the old file as it was. What is no file (a device, a pipe) cannot be replaced: it is
+// written itself.
+struct place {
+    char *file; // behind symbolic links
+    char *part; // NULL: there is none
+    bool kept;
+};
+
+// The mode of the file that is replaced, else what the umask leaves.
+static mode_t mode_of(bool there, const struct stat *st)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    return there ? st->st_mode & 07777 : 0666 & ~mask;
+}
+
+// NULL, with errno: it cannot be written.
+static FILE *place_open(struct place *p, const char *file)
+{
+    struct stat st;
+    bool there = stat(file, &st) == 0;
+    char *real = there ? realpath(file, NULL) : NULL;
+    *p = (struct place){.file = real ? real : cli_dup(file)};
+    if (there && !S_ISREG(st.st_mode)) {
+        return fopen(p->file, "w");
+    }
+    struct string part = {0};
+    string_addf(&part, "%s.XXXXXX", p->file);
+    int fd = mkstemp(part.s);
+    p->part = part.s;
+    if (fd < 0) {
+        free(p->part);
+        p->part = NULL;
+        return NULL;
+    }
+    FILE *to = fchmod(fd, mode_of(there, &st)) == 0 ? fdopen(fd, "w") : NULL;
+    if (to == NULL) {
+        close(fd);
+    }
+    return to;
+}
+
+static bool place_close(struct place *p, FILE *to)
+{
+    bool good = fflush(to) == 0 && (p->part == NULL || fsync(fileno(to)) == 0);
+    int why = errno;
+    if (fclose(to) != 0 && good) {
+        good = false;
+        why = errno;
+    }
+    errno = why;
+    return good;
+}
+
+static bool place_keep(struct place *p)
+{
+    p->kept = p->part == NULL || rename(p->part, p->file) == 0;
+    return p->kept;
+}
+
+static void place_fini(struct place *p)
+{
+    int why = errno;
+    if (p->part && !p->kept) {
+        unlink(p->part);
+    }
+    free(p->part);
+    free(p->file);
+    errno = why;
+}
+
+static int cannot_write(struct cli *c, const char *file)
+{
+    return cli_refuse(c, "%s cannot be written: %s", file, strerror(errno));
+}
+
+static int export_to_file(struct cli *c, const struct subtree *w, struct export *x,
+                          const char *file)
+{
+    struct place p;
+    x->to = place_open(&p, file);
+    int code = x->to ? write_nodes(c, w, x) : cannot_write(c, file);
+    if (x->to && (!place_close(&p, x->to) || x->failed)) {
+        code = cannot_write(c, file);
+    }
+    if (code == CLI_OK && !place_keep(&p)) {
+        code = cannot_write(c, file);
+    }
+    place_fini(&p);
+    return code;
+}
+
+static void tell(struct cli *c, const char *path, const char *file, size_t written)
+{
+    if (c->out.json) {
+        out_json(&c->out, json_pack("{s:o,s:o,s:I}", "path", out_json_string(path), "file",
+                                    out_json_string(file), "exported", (json_int_t)written));
+    } else {
+        out_printf(&c->out, "exported %zu nodes to %s\n", written, file);
+    }
+}
+
+// file NULL: standard output.
 static int export_to(struct cli *c, const char *path, const char *file)
 {
     struct subtree w;
+    struct export x = {.to = c->out.to, .terminal = file == NULL && c->out.terminal};
     int code = subtree_load(c, path, SUBTREE_NAMES, &w);
-    struct string part = {0};
-    string_addf(&part, "%s.part", file ? file : "");
-    struct export x = {.to = c->out.to};
-    if (code == CLI_OK && file && (x.to = fopen(string_of(&part), "w")) == NULL) {
-        code = cli_refuse(c, "%s cannot be written: %s", string_of(&part), strerror(errno));
+    if (code == CLI_OK) {
+        code = file ? export_to_file(c, &w, &x, file) : write_nodes(c, &w, &x);
+        if (code == CLI_OK && x.failed) {
+            code = cannot_write(c, "standard output");
+        }
     }
     if (code == CLI_OK) {
-        code = write_nodes(c, &w, &x);
         if (file) {
-            x.failed |= fflush(x.to) != 0 || fsync(fileno(x.to)) != 0;
-            x.failed |= fclose(x.to) != 0;
-            x.failed |= code == CLI_OK && !x.failed && rename(string_of(&part), file) != 0;
-        }
-        if (x.failed) {
-            code = cli_refuse(c, "%s cannot be written: %s", file ? file : "standard output",
-                              strerror(errno));
-        }
-        if (file && code != CLI_OK) {
-            unlink(string_of(&part));
-        }
-    }
-    if (code == CLI_OK) {
-        if (file && c->out.json) {
-            out_json(&c->out, json_pack("{s:o,s:s,s:I}", "path", out_json_string(path), "file",
-                                        file, "exported", (json_int_t)x.written));
-        } else if (file) {
-            out_printf(&c->out, "exported %zu nodes to %s\n", x.written, file);
+            tell(c, path, file, x.written);
         }
         code = say_left_out(c, path, &w, &x);
     }
-    string_fini(&part);
     subtree_fini(&w);
     return code;
 }

@@ -146,7 +146,11 @@ static int print_raw(struct cli *c, const char *path, const char *leaf, const ch
     struct reeve_result r;
     int code = CLI_OK;
     if (request(c, REEVE_OP_GET, at, NULL, &r) == REEVE_OK) {
-        out_printf(&c->out, "Output %s for %s %s\n", what, path, (const char *)r.data);
+        struct string safe_path = {0}, safe = {0};
+        out_printf(&c->out, "Output %s for %s %s\n", what, out_safe(&c->out, path, &safe_path),
+                   out_safe(&c->out, r.data ? r.data : "", &safe));
+        string_fini(&safe_path);
+        string_fini(&safe);
     } else {
         code = cli_fail(c, &r);
     }

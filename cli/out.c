@@ -15,8 +15,11 @@ void out_init(struct out *o, FILE *to, FILE *err, bool json, enum out_colors col
     o->terminal = isatty(fileno(to));
     o->err_terminal = isatty(fileno(err));
     const char *term = getenv("TERM");
-    bool dumb = term == NULL || strcmp(term, "dumb") == 0 || getenv("NO_COLOR") != NULL;
-    bool always = colors == OUT_COLOR_ALWAYS, may = colors == OUT_COLOR_AUTO && !dumb;
+    bool dumb = term == NULL || term[0] == '\0' || strcmp(term, "dumb") == 0;
+    bool always = colors == OUT_COLOR_ALWAYS;
+    bool may = colors == OUT_COLOR_AUTO && !dumb && getenv("NO_COLOR") == NULL;
+    o->redraws = o->terminal && !dumb;
+    o->err_redraws = o->err_terminal && !dumb;
     o->color = !json && (always || (may && o->terminal));
     o->err_color = always || (may && o->err_terminal);
 }
@@ -39,10 +42,22 @@ void out_printf(struct out *o, const char *fmt, ...)
     va_end(ap);
 }
 
+char *out_json_text(bool terminal, const json_t *v)
+{
+    char *s = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    if (s && terminal && bytes_have_control(s, strlen(s))) {
+        struct string safe = {0};
+        bytes_escape_json(&safe, s);
+        free(s);
+        s = safe.s;
+    }
+    return s;
+}
+
 void out_json(struct out *o, json_t *v)
 {
     end_progress(o);
-    char *s = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *s = out_json_text(o->terminal, v);
     if (s == NULL) {
         fputs("reeve: out of memory\n", o->err);
         exit(1);
@@ -115,7 +130,7 @@ static int64_t now_ms(void)
 void out_progress(struct out *o, const char *fmt, ...)
 {
     enum { PAUSE_MS = 100 };
-    if (fmt == NULL || !o->err_terminal) {
+    if (fmt == NULL || !o->err_redraws) {
         end_progress(o);
         return;
     }

@@ -23,6 +23,7 @@ struct out {
     bool json;
     bool color, err_color;       // each is a terminal, and colours are not switched off
     bool terminal, err_terminal; // control characters are never sent to one
+    bool redraws, err_redraws;   // a terminal that can replace what it shows
     bool progress;               // a line of progress stands on err
     int64_t progress_ms;         // when it was written
 };
@@ -31,6 +32,9 @@ enum out_colors { OUT_COLOR_AUTO, OUT_COLOR_ALWAYS, OUT_COLOR_NEVER };
 void out_init(struct out *o, FILE *to, FILE *err, bool json, enum out_colors colors);
 
 void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+// v in one line without its newline, for a terminal without what that would obey. To be freed;
+// NULL: it cannot be written.
+char *out_json_text(bool terminal, const json_t *v);
 // One line; takes v over. In JSON mode commands call this instead of out_printf().
 void out_json(struct out *o, json_t *v);
 // "reeve: " and a sentence and a newline on standard error.

@@ -300,7 +300,7 @@ def test_export_and_import(service, conn, top, tmp_path):
     assert (nodes[f"{top}/a/bytes"]["encoding"], nodes[f"{top}/a"]["encoding"]) == ("base64",
                                                                                  "utf-8")
     assert nodes[f"{top}/a/eph"]["ephemeral"] is True
-    assert "a.json.part" not in os.listdir(tmp_path)
+    assert os.listdir(tmp_path) == ["a.json"]
 
     answer = run(service, "import", file)
     assert answer.code == NO and f"{top}/a exists already" in answer.err
@@ -323,6 +323,23 @@ def test_export_and_import(service, conn, top, tmp_path):
     assert ok_with_note(service, "import", "-f", file, f"{top}/copy").out == (
         "0 created, 9 set, 0 kept\n")
     assert tree_of(conn, top + "/copy") == before
+
+
+def test_export_replaces_files_and_nothing_else(service, conn, top, tmp_path):
+    conn.create(top + "/n", b"data")
+    pipe, file, link = tmp_path / "pipe", tmp_path / "file", tmp_path / "link"
+    file.write_text("old")
+    file.chmod(0o600)
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    ok(service, "export", top, str(pipe))
+    piped, _ = reader.communicate(timeout=WAIT_S)
+    ok(service, "export", top, str(link))
+    assert json.loads(piped)["nodes"] == json.loads(file.read_text())["nodes"]
+    assert pipe.is_fifo() and link.is_symlink() and file.stat().st_mode & 0o777 == 0o600
+    full = run(service, "export", top, "/dev/full")
+    assert full.code == NO and "No space left" in full.err and not os.path.isfile("/dev/full")
 
 
 def ok_with_note(service, *args, **more):

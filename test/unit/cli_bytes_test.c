@@ -70,6 +70,21 @@ static void escapes(void **state)
     assert_true(bytes_have_control("\xc2\x9b", 2));
     assert_true(bytes_have_control("\r", 1));
     assert_false(bytes_have_control("a\n\t\xc3\xa9", 5));
+    // What turns the direction of text, and its neighbours, which do not.
+    expect_escaped("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");
+    assert_true(bytes_have_control("a\xe2\x80\xa8", 4));
+    assert_true(bytes_have_control("\xe2\x81\xa9", 3));
+    assert_false(bytes_have_control("\xe2\x80\xa7\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa", 12));
+    assert_false(bytes_have_control("\xe2\x80", 2));
+}
+
+static void json_for_a_terminal(void **state)
+{
+    (void)state;
+    struct string t = {0};
+    bytes_escape_json(&t, "\"\x7f\xc2\x9b[m \xe2\x80\xae \xe2\x81\xa6 \xc3\xa9 \\n\"");
+    assert_string_equal(string_of(&t), "\"\\u007f\\u009b[m \\u202e \\u2066 \xc3\xa9 \\n\"");
+    string_fini(&t);
 }
 
 static void base64(void **state)
@@ -166,9 +181,13 @@ static void text_grows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_utf8), cmocka_unit_test(escapes),
-        cmocka_unit_test(base64),       cmocka_unit_test(base64_there_and_back),
-        cmocka_unit_test(dump),         cmocka_unit_test(text_grows),
+        cmocka_unit_test(what_is_utf8),
+        cmocka_unit_test(escapes),
+        cmocka_unit_test(base64),
+        cmocka_unit_test(base64_there_and_back),
+        cmocka_unit_test(json_for_a_terminal),
+        cmocka_unit_test(dump),
+        cmocka_unit_test(text_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,6 +168,13 @@ static void names_of_strangers(void **state)
     out_note(&p.out, "a note");
     end(&p);
     assert_string_equal(p.err_text, "reeve: get: \\x1b[2J\na note\n");
+    json_t *name = json_string("\xc2\x9b[m");
+    char *text = out_json_text(true, name), *plain = out_json_text(false, name);
+    assert_string_equal(text, "\"\\u009b[m\"");
+    assert_string_equal(plain, "\"\xc2\x9b[m\"");
+    free(text);
+    free(plain);
+    json_decref(name);
     json_t *s = out_json_string("\xff");
     assert_string_equal(json_string_value(s), "\\xff");
     json_decref(s);
