@@ -31,7 +31,7 @@ struct top {
 
 static bool take_screen(struct top *t)
 {
-    if (!t->c->out.terminal || !isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &t->saved)) {
+    if (!t->c->out.redraws || !isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &t->saved)) {
         return false;
     }
     struct termios raw = t->saved;
@@ -41,7 +41,8 @@ static bool take_screen(struct top *t)
     if (tcsetattr(STDIN_FILENO, TCSANOW, &raw)) {
         return false;
     }
-    out_printf(&t->c->out, "\033[?1049h\033[?25l");
+    // Its lines are wider than many terminals: cut there, they do not push each other away.
+    out_printf(&t->c->out, "\033[?1049h\033[?25l\033[?7l");
     out_flush(&t->c->out);
     return true;
 }
@@ -49,7 +50,7 @@ static bool take_screen(struct top *t)
 static void give_screen(struct top *t)
 {
     if (t->screen) {
-        out_printf(&t->c->out, "\033[?25h\033[?1049l");
+        out_printf(&t->c->out, "\033[?7h\033[?25h\033[?1049l");
         out_flush(&t->c->out);
         tcsetattr(STDIN_FILENO, TCSANOW, &t->saved);
     }

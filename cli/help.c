@@ -155,7 +155,7 @@ static json_t *json_row(const struct cli_command *row)
                      row->help);
 }
 
-static int help_one(struct cli *c, const char *name)
+int help_command(struct cli *c, const char *name)
 {
     const struct cli_command *row = cli_command_find(name);
     if (row == NULL) {
@@ -178,7 +178,7 @@ static int help_one(struct cli *c, const char *name)
 int cmd_help(struct cli *c, const struct args *a)
 {
     if (a->n > 0) {
-        return help_one(c, a->arg[0]);
+        return help_command(c, a->arg[0]);
     }
     if (c->out.json) {
         json_t *list = json_array();

@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-#include "cli/out.h"
+struct cli;
 
-void help_program(FILE *to); // reeve --help
-void help_manual(FILE *to);  // reeve --manual: a page for man
+void help_program(FILE *to);                       // reeve --help
+void help_manual(FILE *to);                        // reeve --manual: a page for man
+int help_command(struct cli *c, const char *name); // one command; returns enum cli_exit

@@ -25,8 +25,10 @@ struct line {
     struct string prompt;
     size_t prompt_width; // columns
     bool editing, hidden;
+    bool dumb;      // the terminal knows no sequences
+    bool was_empty; // the line that Ctrl-C took away
     bool end;       // the input ended
-    int interrupts; // Ctrl-C in a row, without a command between that came to its end
+    int interrupts; // Ctrl-C in a row at an empty line
 };
 
 // ---- what is on the screen ----------------------------------------------------------------------
@@ -65,6 +67,11 @@ void line_hide(struct line *l)
         return;
     }
     const LineInfo *li = el_line(l->el);
+    if (l->dumb) {
+        fputc('\n', stdout); // there is no way up
+        l->hidden = true;
+        return;
+    }
     size_t at = l->prompt_width + width_of(li->buffer, (size_t)(li->cursor - li->buffer));
     size_t rows = at / columns(l);
     struct string t = {0};
@@ -154,6 +161,8 @@ static int get_char(EditLine *el, wchar_t *wc)
     for (;;) {
         bool readable = cli_turn(l->c, STDIN_FILENO, -1);
         if (l->c->interrupted) {
+            const LineInfo *li = el_line(el);
+            l->was_empty = li->lastchar == li->buffer;
             errno = EINTR;
             return -1;
         }
@@ -269,6 +278,9 @@ struct line *line_new(struct cli *c)
     el_set(l->el, EL_BIND, "^I", "reeve-complete", NULL);
     el_set(l->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(l->el, NULL);
+    char *clear = NULL;
+    el_get(l->el, EL_GETTC, "cd", &clear, NULL);
+    l->dumb = clear == NULL || clear[0] == '\0';
     return l;
 }
 
@@ -309,12 +321,12 @@ static void on_interrupt(struct line *l)
         fputc('\n', stdout); // asked to end by a signal
         return;
     }
-    l->interrupts++;
+    l->interrupts = l->was_empty ? l->interrupts + 1 : 0;
     if (l->interrupts > 1) {
         l->c->quit = true;
         l->c->quit_code = CLI_INTERRUPTED;
     }
-    fputs(l->interrupts > 1 ? "^C\n" : "^C (once more ends the shell)\n", stdout);
+    fputs(l->interrupts == 1 ? "^C (once more ends the shell)\n" : "^C\n", stdout);
     fflush(stdout);
 }
 

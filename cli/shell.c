@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/help.h"
 #include "cli/history.h"
 #include "cli/kinds.h"
 #include "cli/words.h"
@@ -127,9 +128,9 @@ int cli_run(struct cli *c, int words_n, char **words)
                   near ? "is it " : "", near ? near->name : "", near ? "? " : "");
         return CLI_USAGE;
     }
-    // --json may stand behind any command, for that command alone.
+    // --json and --help may stand behind any command, for that command alone.
     struct string known = {0};
-    string_addf(&known, "%s json", row->options);
+    string_addf(&known, "%s json help", row->options);
     const char *before = c->command;
     bool json = c->out.json, color = c->out.color;
     c->command = words[0];
@@ -139,7 +140,7 @@ int cli_run(struct cli *c, int words_n, char **words)
     if (args_parse(&a, known.s, words_n - 1, words + 1, why, sizeof(why))) {
         c->out.json = json || args_has(&a, "json");
         c->out.color = color && !c->out.json;
-        code = run_row(c, row, &a);
+        code = args_has(&a, "help") ? help_command(c, row->name) : run_row(c, row, &a);
     } else {
         code = cli_usage(c, "%s", why);
     }
@@ -175,7 +176,8 @@ int cli_run_line(struct cli *c, const char *line)
 struct input {
     int fd;
     struct string buf;
-    size_t start; // of the next line in buf
+    size_t start;    // of the next line in buf
+    size_t line_len; // of the one given last
     bool ended;
 };
 
@@ -187,6 +189,7 @@ static char *next_line(struct cli *c, struct input *in)
         char *end = from ? memchr(from, '\n', in->buf.len - in->start) : NULL;
         if (end || (in->ended && from && in->start < in->buf.len)) {
             in->start = end ? (size_t)(end - in->buf.s) + 1 : in->buf.len;
+            in->line_len = (size_t)(in->buf.s + in->start - from) - (end != NULL);
             if (end) {
                 *end = '\0';
             }
@@ -217,13 +220,23 @@ static char *next_line(struct cli *c, struct input *in)
     }
 }
 
+// Half a command is none: what stands before a NUL may be the name of something else.
+static int run_read_line(struct cli *c, const char *line, size_t len)
+{
+    if (strlen(line) != len) {
+        out_error(&c->out, "a NUL byte stands in the line: %s", line);
+        return CLI_USAGE;
+    }
+    return cli_run_line(c, line);
+}
+
 int cli_run_file(struct cli *c, int fd)
 {
     struct input in = {.fd = fd};
     int first = CLI_OK;
     char *line;
     while (!c->quit && (line = next_line(c, &in)) != NULL) {
-        int code = cli_run_line(c, line);
+        int code = run_read_line(c, line, in.line_len);
         if (first == CLI_OK) {
             first = code;
         }

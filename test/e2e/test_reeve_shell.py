@@ -121,6 +121,7 @@ def test_help_and_version_need_no_server():
     assert re.fullmatch(r"reeve \d+\.\d+\.\d+\n", program("--version").out)
     assert program("version").out.startswith("ZooKeeper CLI version: reeve-")
     assert "names of children" in program("help", "ls").out
+    assert program("ls", "--help").out == program("help", "ls").out
     assert program("help").out.count("\n") > 30
     commands = json.loads(program("--json", "help").out)["commands"]
     names = {c["name"] for c in commands}
@@ -443,6 +444,14 @@ def test_one_shot_watches(service, top):
         ("NodeDataChanged", f"{top}/n")]
 
 
+def test_one_change_is_printed_once(service, top):
+    answer = script(service, f"create {top}/n", f"ls -w {top}/n", f"get -w {top}/n",
+                    f"addWatch {top}/n", f"delete {top}/n", f"create {top}/n", f"set {top}/n 1",
+                    f"set {top}/n 2", f"get -w {top}/n", f"set {top}/n 3", f"sync {top}")
+    n = f"{top}/n"
+    assert events(answer) == [("NodeDeleted", n), ("NodeCreated", n)] + 3 * [("NodeDataChanged", n)]
+
+
 def test_persistent_watches(service, top):
     answer = script(service, f"addWatch {top}", f"create {top}/a", f"create {top}/a/b",
                     f"set {top}/a/b x", f"delete {top}/a/b",
@@ -454,15 +463,15 @@ def test_persistent_watches(service, top):
     assert events(answer) == [
         ("NodeCreated", f"{top}/a"), ("NodeCreated", f"{top}/a/b"),
         ("NodeDataChanged", f"{top}/a/b"), ("NodeDeleted", f"{top}/a/b"),
-        ("WatchRemoved", top),
+        ("PersistentWatchRemoved", top),
         ("NodeDataChanged", f"{top}/a"), ("NodeChildrenChanged", f"{top}/a"),
-        ("WatchRemoved", f"{top}/a")]
+        ("PersistentWatchRemoved", f"{top}/a")]
 
 
 def test_removewatches_of_one_kind(service, top):
     answer = script(service, f"get -w {top}", f"ls -w {top}", f"removewatches -d {top}",
                     f"set {top} unseen", f"create {top}/a", f"sync {top}")
-    assert [e for e in events(answer) if e[0] != "WatchRemoved"] == [("NodeChildrenChanged", top)]
+    assert events(answer) == [("DataWatchRemoved", top), ("NodeChildrenChanged", top)]
     answer = run(service, "removewatches", top)
     assert (answer.code, answer.err) == (
         NO, f"reeve: removewatches: No such watcher for {top} (NOWATCHER)\n")
@@ -650,6 +659,13 @@ def test_events_come_while_the_shell_waits_for_input(service, top, conn):
     conn.create(f"{top}/new")
     shell.expect(f"WATCHER:: WatchedEvent state:SyncConnected type:NodeCreated path:{top}/new")
     assert shell.quit() == OK
+
+
+def test_a_line_with_a_nul_is_not_cut_there(service, top, conn):
+    conn.create(f"{top}/a")
+    answer = script(service, f"delete {top}/a\0b")
+    assert answer.code == USAGE and "NUL" in answer.err
+    assert conn.children(top) == ["a"]
 
 
 def test_input_stops_at_the_first_failure(service, top, conn):
@@ -936,6 +952,12 @@ def test_prompt(service, terminal, top):
     assert t.wait() == OK
 
 
+def test_a_terminal_that_knows_no_sequences_gets_none(terminal):
+    t = terminal(TERM="dumb")
+    t.do("ls /zookeeper", r"\[config, quota\].*> $")
+    assert b"\x1b" not in t.raw
+
+
 def test_no_color(terminal):
     t = terminal("--no-color")
     t.do("ls /zookeeper", r"\[config, quota\].*> $")
@@ -1027,6 +1049,11 @@ def test_ctrl_c_at_the_prompt(service, terminal):
     t.send("some text\x03")
     t.expect(r"\^C.*> $")
     t.do("pwd", r"\n/\n.*> $")          # the line is gone, the shell is not
+    for _ in range(3):
+        t.send("other text")
+        t.expect("other text$")
+        t.send("\x03")
+        t.expect(r"\^C\n.*> $")
     t.send("\x03")
     t.expect(r"once more.*> $")
     t.send("\x03")
