@@ -161,7 +161,7 @@ static void on_written(struct kit_object *o, struct ledger_write *w, enum reeve_
     if (rival && !o->closed) {
         pause(c);
     } else {
-        finish(c, rival ? REEVE_CANCELLED : e, kit_is_over(e));
+        finish(c, rival ? REEVE_CANCELLED : e, kit_is_over(e) || e == REEVE_CONNECTION_LOSS);
     }
 }
 

@@ -180,6 +180,7 @@ struct kit_seat {
     int64_t session;    // TAKEN: the owner, 0 of a persistent one
     int64_t doubt;      // the session in which a create was lost and not found; 0: none
     bool plain_parents; // make them with kit_ensure_plain; to be set after kit_seat_init()
+    bool no_parents;    // do not make them: NO_NODE; to be set there as well
     kit_done_fn *taken, *left;
     void *taken_arg, *left_arg;
     void (*step)(struct kit_seat *s); // under way, or to be tried again

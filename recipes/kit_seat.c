@@ -374,7 +374,7 @@ static void on_created(struct kit_object *o, void *arg, const struct reeve_resul
         go(s, step_exists);
     } else if (s->leaving) {
         finish(s, r->error);
-    } else if (r->error == REEVE_NO_NODE) {
+    } else if (r->error == REEVE_NO_NODE && !s->no_parents) {
         make_parents(s);
     } else {
         fail(s, r->error);

@@ -11,6 +11,7 @@ void ledger_init(struct ledger *l, struct kit_object *o, const char *dir)
     *l = (struct ledger){.o = o, .dir = dir};
     l->end = &l->first;
     kit_seat_init(&l->seat, o);
+    l->seat.no_parents = true;
 }
 
 void ledger_fini(struct ledger *l)
@@ -81,7 +82,7 @@ static void unknown(struct ledger *l, enum reeve_error e)
 {
     l->asking = false;
     if (kit_is_over(e) || e == REEVE_NO_NODE || l->closing) {
-        finish_all(l, LEDGER_UNSURE, e);
+        finish_all(l, LEDGER_UNSURE, e == REEVE_NO_NODE ? REEVE_CONNECTION_LOSS : e);
         run(l);
         return;
     }

@@ -14,7 +14,8 @@
 //        \------------------- surely not executed ---------/
 //
 // After a failure nothing is sent until all that was sent is answered. Only a lost session leaves a
-// write unknown: its done() comes with SESSION_EXPIRED then.
+// write unknown: its done() comes with SESSION_EXPIRED then; and a ledger that somebody deletes:
+// with CONNECTION_LOSS.
 #pragma once
 
 #include "recipes/kit.h"
@@ -39,7 +40,7 @@ struct ledger_write {
 struct ledger {
     struct kit_object *o;
     struct kit_seat seat;
-    const char *dir;  // where the seat is made; borrowed
+    const char *dir;  // where the seat is made, once it is there; borrowed
     int32_t version;  // of the ledger once all that was sent is executed
     int32_t executed; // its version as far as is known
     struct ledger_write *first, **end;
@@ -58,5 +59,6 @@ void ledger_on_session(struct ledger *l, const struct reeve_session *s);
 void ledger_close(struct ledger *l);
 void ledger_fini(struct ledger *l);
 
-// In the order given. done() may come from inside.
+// In the order given. done() may come from inside. NO_NODE: also if dir is not there, which is the
+// caller's to make.
 void ledger_write(struct ledger *l, struct ledger_write *w);

@@ -31,6 +31,7 @@ static const struct queue_layout layouts[] = {
 
 struct put {
     struct ledger_write write; // first
+    struct put *next;          // of those held back
     struct reeve_queue *q;
     reeve_queue_done_fn *done;
     void *ctx;
@@ -44,9 +45,11 @@ struct put {
 // ---- the nodes that entries and locks live in ---------------------------------------------------
 
 // Persistent ones: the foreign programs make them once and rely on them, so they must not vanish
-// whenever the queue is empty.
+// whenever the queue is empty. That of the ledgers comes last, so that what is above it is there;
+// it is ours alone, and a container.
 struct dirs {
     struct reeve_queue *q;
+    const char *ours;
     size_t at;
     char *parent;
     kit_done_fn *done;
@@ -96,11 +99,25 @@ static void on_parents(struct kit_object *o, void *arg, enum reeve_error e)
     }
 }
 
+static void on_ours(struct kit_object *o, void *arg, enum reeve_error e)
+{
+    (void)o;
+    dirs_done(arg, e);
+}
+
+static void last_dir(struct dirs *d)
+{
+    enum reeve_error e = d->ours ? kit_ensure(&d->q->o, d->ours, on_ours, d) : REEVE_OK;
+    if (e || !d->ours) {
+        dirs_done(d, e);
+    }
+}
+
 static void next_dir(struct dirs *d)
 {
     const char *dir = dir_at(d->q, d->at);
     if (!dir) {
-        dirs_done(d, REEVE_OK);
+        last_dir(d);
         return;
     }
     kit_free(d->q->o.zk, d->parent);
@@ -118,13 +135,14 @@ static void next_dir(struct dirs *d)
 }
 
 // The first node is begun here; done() may be called from inside only with an error.
-enum reeve_error queue_make_dirs(struct reeve_queue *q, kit_done_fn *done, void *arg)
+enum reeve_error queue_make_dirs(struct reeve_queue *q, const char *ours, kit_done_fn *done,
+                                 void *arg)
 {
     struct dirs *d = kit_alloc(q->o.zk, sizeof(*d));
     if (!d) {
         return REEVE_NO_MEMORY;
     }
-    *d = (struct dirs){.q = q, .done = done, .arg = arg};
+    *d = (struct dirs){.q = q, .ours = ours, .done = done, .arg = arg};
     next_dir(d);
     return REEVE_OK;
 }
@@ -150,15 +168,39 @@ static void put_done(struct put *p, enum reeve_error e)
     done(ctx, e);
 }
 
-static void begin_put(struct kit_object *o, void *arg);
+static void send_put(struct put *p);
 
 static void on_put_dirs(struct kit_object *o, void *arg, enum reeve_error e)
 {
-    struct put *p = arg;
+    (void)arg;
+    struct reeve_queue *q = (struct reeve_queue *)o;
+    struct put *next;
+    struct put *p = q->held;
+    q->held = NULL;
+    for (; p; p = next) {
+        next = p->next;
+        if (e || o->closed) {
+            put_done(p, o->closed ? kit_why_closed(o) : e);
+        } else {
+            send_put(p);
+        }
+    }
+}
+
+// Until the nodes are there; what comes meanwhile waits behind it.
+static void hold_back(struct put *p)
+{
+    struct reeve_queue *q = p->q;
+    bool first = !q->held;
+    struct put **end = &q->held;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = p;
+    p->next = NULL;
+    enum reeve_error e = first ? queue_make_dirs(q, q->producers, on_put_dirs, NULL) : REEVE_OK;
     if (e) {
-        put_done(p, e);
-    } else {
-        begin_put(o, p);
+        on_put_dirs(&q->o, NULL, e);
     }
 }
 
@@ -166,12 +208,10 @@ static void put_answered(struct put *p, enum reeve_error e)
 {
     if (e == REEVE_NO_NODE && !p->made_dirs && !p->q->o.closed) {
         p->made_dirs = true;
-        e = queue_make_dirs(p->q, on_put_dirs, p);
-        if (!e) {
-            return;
-        }
+        hold_back(p);
+    } else {
+        put_done(p, e);
     }
-    put_done(p, e);
 }
 
 static void on_ledger(struct kit_object *o, struct ledger_write *w, enum reeve_error e,
@@ -187,21 +227,30 @@ static void on_put(struct kit_object *o, void *arg, const struct reeve_result *r
     put_answered(arg, r->error);
 }
 
-static void begin_put(struct kit_object *o, void *arg)
+static void send_put(struct put *p)
 {
-    struct reeve_queue *q = (struct reeve_queue *)o;
-    struct put *p = arg;
-    if (o->closed) {
-        put_done(p, kit_why_closed(o));
-    } else if (q->layout->locks) {
+    struct reeve_queue *q = p->q;
+    if (q->layout->locks) {
         p->write = (struct ledger_write){.parts = p->parts, .parts_n = p->n, .done = on_ledger};
         ledger_write(&q->ledger, &p->write);
     } else {
         struct reeve_request multi = {.op = REEVE_OP_MULTI, .parts = p->parts, .parts_n = p->n};
-        enum reeve_error e = kit_submit(o, p->n == 1 ? p->parts : &multi, on_put, p);
+        enum reeve_error e = kit_submit(&q->o, p->n == 1 ? p->parts : &multi, on_put, p);
         if (e) {
             put_done(p, e);
         }
+    }
+}
+
+static void begin_put(struct kit_object *o, void *arg)
+{
+    struct put *p = arg;
+    if (o->closed) {
+        put_done(p, kit_why_closed(o));
+    } else if (p->q->held) {
+        hold_back(p);
+    } else {
+        send_put(p);
     }
 }
 
@@ -566,6 +615,7 @@ enum reeve_error reeve_queue_new(struct reeve_queue **qp, struct reeve *zk, cons
     q->end = &q->first;
     reeve_guid(zk, q->guid);
     kit_seat_init(&q->seat, object);
+    q->seat.no_parents = true;
     e = make(q, path);
     ledger_init(&q->ledger, object, q->producers);
     e = e ? e : kit_set_acl(object, o.acl, o.acl_n);

@@ -45,6 +45,8 @@ struct queue_take {
     struct reeve_queue *q;
 };
 
+struct put; // queue.c
+
 struct reeve_queue {
     struct kit_object o;
     struct reeve_queue_options opt;
@@ -53,6 +55,7 @@ struct reeve_queue {
     char guid[33];
     int64_t session;
     struct ledger ledger;
+    struct put *held; // those that wait for the nodes to be made, in their order
     struct reeve_queue_item *taken;
 
     // Taking; see queue_take.c.
@@ -72,8 +75,10 @@ struct reeve_queue {
 };
 
 // ---- queue.c ----
-// Makes the nodes that entries and locks live in.
-enum reeve_error queue_make_dirs(struct reeve_queue *q, kit_done_fn *done, void *arg);
+// Makes the nodes that entries and locks live in, and then this one (NULL: none), which only this
+// library uses.
+enum reeve_error queue_make_dirs(struct reeve_queue *q, const char *ours, kit_done_fn *done,
+                                 void *arg);
 
 // ---- queue_take.c ----
 void queue_take_begin(struct reeve_queue *q, struct queue_take *take);

@@ -182,7 +182,7 @@ static void make_dirs(struct reeve_queue *q)
 {
     q->taking = TAKE_LOOKING;
     q->step++;
-    enum reeve_error e = queue_make_dirs(q, on_dirs, (void *)q->step);
+    enum reeve_error e = queue_make_dirs(q, NULL, on_dirs, (void *)q->step);
     if (e) {
         fail(q, e);
     }
@@ -596,6 +596,28 @@ static void look_line(struct reeve_queue *q)
     submit(q, &list, on_line, look_line);
 }
 
+static void on_line_made(struct kit_object *o, void *arg, enum reeve_error e)
+{
+    struct reeve_queue *q = (struct reeve_queue *)o;
+    if (is_old(q, arg)) {
+        return;
+    }
+    if (e) {
+        fail(q, e);
+    } else {
+        line_up(q);
+    }
+}
+
+static void make_line(struct reeve_queue *q)
+{
+    q->step++;
+    enum reeve_error e = queue_make_dirs(q, q->waiting, on_line_made, (void *)q->step);
+    if (e) {
+        fail(q, e);
+    }
+}
+
 static void on_seated(struct kit_object *o, void *arg, enum reeve_error e)
 {
     (void)arg;
@@ -603,7 +625,9 @@ static void on_seated(struct kit_object *o, void *arg, enum reeve_error e)
     if (!q->lining) {
         return; // the take has ended, and the seat is being left
     }
-    if (e) {
+    if (e == REEVE_NO_NODE) {
+        make_line(q);
+    } else if (e) {
         fail(q, e);
     } else {
         look_line(q);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A shared value: a cache of one node shows it, a ledger writes it. The only thing of its own is
-// that the node is made when there is none.
+// that the node is made when there is none: in each session, and when a set finds that it has gone.
+// Such sets wait for it, and those behind them, so that all are done in their order.
 
 #include <string.h>
 
@@ -11,8 +12,10 @@
 
 struct value_set {
     struct ledger_write write;
+    struct value_set *next; // of those that wait for the node
     struct reeve_request q;
     int32_t version; // asked for
+    bool waited;
     reeve_value_done_fn *done;
     void *ctx;
     unsigned char data[];
@@ -26,10 +29,13 @@ struct reeve_value {
     struct ledger ledger;
     struct reeve_cache *cache;
     bool making;
+    struct value_set *waiting; // for the node
     struct kit_timer again;
 };
 
 static void make_node(struct reeve_value *v);
+static void end_set(struct reeve_value *v, struct value_set *set, enum reeve_error e,
+                    int32_t version);
 
 // ---- the node -----------------------------------------------------------------------------------
 
@@ -39,12 +45,35 @@ static void on_again(struct kit_object *o, void *arg)
     make_node((struct reeve_value *)o);
 }
 
+// The node is there (again), or cannot be made.
+static void go_on(struct reeve_value *v, enum reeve_error e)
+{
+    struct value_set *next;
+    struct value_set *set = v->waiting;
+    v->waiting = NULL;
+    for (; set; set = next) {
+        next = set->next;
+        if (e) {
+            end_set(v, set, e, -1);
+        } else {
+            ledger_write(&v->ledger, &set->write);
+        }
+    }
+}
+
 // A new session tries again as well, so a timer without memory is no end.
 static void made(struct reeve_value *v, enum reeve_error e)
 {
+    bool again = kit_is_transient(e) || kit_is_for_now(e) || e == REEVE_NO_NODE;
     v->making = false;
-    if (!v->o.closed && (kit_is_transient(e) || e == REEVE_NO_MEMORY || e == REEVE_NO_NODE)) {
+    if (v->o.closed) {
+        return;
+    }
+    if (again) {
         (void)kit_start(&v->o, &v->again, KIT_AGAIN_MS, on_again, NULL);
+    }
+    if (!kit_is_transient(e)) {
+        go_on(v, e == REEVE_NODE_EXISTS ? REEVE_OK : e);
     }
 }
 
@@ -109,6 +138,7 @@ static void on_close(struct kit_object *o)
 {
     struct reeve_value *v = (struct reeve_value *)o;
     kit_cancel(&v->again);
+    go_on(v, kit_why_closed(o));
     ledger_close(&v->ledger);
 }
 
@@ -188,18 +218,41 @@ enum reeve_error reeve_value_get(struct reeve_value *v, struct reeve_result *r)
     return reeve_cache_get(v->cache, v->path, r);
 }
 
+static void end_set(struct reeve_value *v, struct value_set *set, enum reeve_error e,
+                    int32_t version)
+{
+    set->done(set->ctx, e, version);
+    kit_free(v->o.zk, set);
+}
+
+static void wait_for_node(struct reeve_value *v, struct value_set *set)
+{
+    struct value_set **end = &v->waiting;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = set;
+    set->next = NULL;
+    make_node(v);
+}
+
 static void on_set(struct kit_object *o, struct ledger_write *w, enum reeve_error e,
                    const struct reeve_result *parts)
 {
+    struct reeve_value *v = (struct reeve_value *)o;
     struct value_set *set = (struct value_set *)w;
     int32_t version = -1;
+    if (e == REEVE_NO_NODE && !set->waited && !o->closed) {
+        set->waited = true;
+        wait_for_node(v, set);
+        return;
+    }
     if (!e && parts) {
         version = parts[0].stat.version;
     } else if (!e && set->version != REEVE_ANY_VERSION) {
         version = set->version + 1;
     }
-    set->done(set->ctx, e, version);
-    kit_free(o->zk, set);
+    end_set(v, set, e, version);
 }
 
 static void take_set(struct kit_object *o, void *arg)
@@ -207,8 +260,9 @@ static void take_set(struct kit_object *o, void *arg)
     struct reeve_value *v = (struct reeve_value *)o;
     struct value_set *set = arg;
     if (o->closed) {
-        set->done(set->ctx, kit_why_closed(o), -1);
-        kit_free(o->zk, set);
+        end_set(v, set, kit_why_closed(o), -1);
+    } else if (v->waiting) {
+        wait_for_node(v, set);
     } else {
         ledger_write(&v->ledger, &set->write);
     }

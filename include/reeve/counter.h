@@ -15,7 +15,8 @@
 // - When the connection is lost before the answer, it is found out whether the write was executed.
 //   For that, each counter object that writes has an ephemeral node below the counter's, which
 //   notes its last write in the same transaction. Only if the session is lost at that moment, the
-//   outcome stays unknown: SESSION_EXPIRED, and `maybe_done` is true.
+//   outcome stays unknown: SESSION_EXPIRED, and `maybe_done` is true. (Also if somebody deletes
+//   that node at that moment: CONNECTION_LOSS.)
 // - A read may be as old as the server it asks is behind the others; an add never is.
 //
 // What it does not promise: numbers without gaps in the order of anything else. Who dies between an
@@ -130,7 +131,8 @@ REEVE_API void reeve_value_free(struct reeve_value **v); // *v becomes NULL
 REEVE_API enum reeve_error reeve_value_get(struct reeve_value *v, struct reeve_result *r);
 
 // Replaces it, if its version is this (or REEVE_ANY_VERSION). BAD_VERSION: somebody was faster.
-// Exactly once, as a counter's add. data is copied.
+// Exactly once, as a counter's add. data is copied. A node that somebody deleted is made again with
+// the seed first.
 REEVE_API enum reeve_error reeve_value_set_async(struct reeve_value *v, const void *data,
                                                  size_t data_len, int32_t version,
                                                  reeve_value_done_fn *done, void *ctx);

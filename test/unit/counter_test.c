@@ -12,6 +12,7 @@
 
 #include "reeve/counter.h"
 #include "test/support/client_rig.h"
+#include "tree/node.h"
 
 struct told {
     size_t n;
@@ -196,6 +197,41 @@ static void says_what_a_lost_session_left_open(void **state)
     }
 }
 
+// Somebody deletes the node that would tell what became of an add whose answer was lost.
+static void says_when_it_cannot_be_found_out(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+    struct reeve_counter *c = counter(zk, REEVE_COUNTER_LONG);
+    struct told t = {0};
+    struct reeve_result r;
+    int64_t n;
+    assert_int_equal(reeve_counter_add(c, 1, NULL), REEVE_OK);
+    crig_refuse(w, zk, true);
+    crig_cut_after(w, zk, CRIG_TO_CLIENT, 1); // the read's answer comes, the write's does not
+    assert_int_equal(reeve_counter_add_async(c, 1, on_counter, &t), REEVE_OK);
+    crig_run(w);
+    assert_true(crig_was_cut(w, zk));
+    assert_int_equal(reeve_children(other, "/a/n", NULL, &r), REEVE_OK);
+    assert_int_equal(r.children_n, 1);
+    char path[128];
+    snprintf(path, sizeof(path), "/a/n/%s", r.children[0]);
+    reeve_result_fini(&r);
+    assert_int_equal(reeve_delete(other, path, -1, NULL), REEVE_OK);
+    crig_refuse(w, zk, false);
+    crig_advance(w, 5000);
+    assert_int_equal(t.n, 1);
+    assert_int_equal(t.r.error, REEVE_CONNECTION_LOSS);
+    assert_true(t.r.maybe_done);
+    assert_int_equal(reeve_counter_get(c, &n), REEVE_OK);
+    assert_int_equal(n, 2); // and not 3
+    assert_int_equal(reeve_counter_add(c, 1, &n), REEVE_OK);
+    assert_int_equal(n, 3);
+    reeve_counter_free(&c);
+    crig_free(&w);
+}
+
 static void fails_without_memory(void **state)
 {
     (void)state;
@@ -358,6 +394,64 @@ static void a_failed_set_is_not_taken_for_done(void **state)
     }
 }
 
+static int kind_of(struct crig *w, const char *path)
+{
+    const struct tree *t = crig_server(w)->tree;
+    uint32_t h = tree_find(t, slice_str(path));
+    assert_int_not_equal(h, 0);
+    return (int)node_at(t, h)->kind;
+}
+
+// Its node must be one that stays when the last ledger has gone from it.
+static void a_value_that_was_deleted_is_made_again(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+    struct reeve_value *v;
+    struct heard h[3] = {{0}};
+    struct reeve_value_options o = {.seed = "seed", .seed_len = 4};
+    assert_int_equal(reeve_value_new(&v, zk, "/deep/v", &o), REEVE_OK);
+    crig_advance(w, 100);
+    assert_int_equal(reeve_delete(other, "/deep/v", -1, NULL), REEVE_OK);
+    assert_int_equal(reeve_value_set(v, "bad", 3, 7), REEVE_BAD_VERSION);
+    crig_run(w);
+    assert_int_equal(kind_of(w, "/deep/v"), NODE_PLAIN);
+    expect_data(other, "/deep/v", "seed", 4);
+    reeve_value_free(&v);
+    crig_run(w);
+    assert_int_equal(reeve_value_new(&v, zk, "/deep/v", &o), REEVE_OK);
+    crig_advance(w, 100);
+    assert_int_equal(reeve_delete(other, "/deep/v", -1, NULL), REEVE_OK);
+    assert_int_equal(reeve_value_set_async(v, "one", 3, 0, on_set, &h[0]), REEVE_OK);
+    assert_int_equal(reeve_value_set_async(v, "two", 3, 1, on_set, &h[1]), REEVE_OK);
+    crig_run(w);
+    assert_int_equal(reeve_value_set_async(v, "three", 5, 2, on_set, &h[2]), REEVE_OK);
+    crig_run(w);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(h[i].n, 1);
+        assert_int_equal(h[i].e, REEVE_OK);
+        assert_int_equal(h[i].version, (int)i + 1);
+    }
+    assert_int_equal(kind_of(w, "/deep/v"), NODE_PLAIN);
+    reeve_value_free(&v);
+    crig_run(w);
+    expect_data(other, "/deep/v", "three", 5);
+    // A free while one waits for the node.
+    assert_int_equal(reeve_value_new(&v, zk, "/deep/u", &o), REEVE_OK);
+    crig_advance(w, 100);
+    assert_int_equal(reeve_delete(other, "/deep/u", -1, NULL), REEVE_OK);
+    h[0].n = 0;
+    assert_int_equal(reeve_value_set_async(v, "one", 3, 0, on_set, &h[0]), REEVE_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_true(crig_step(w));
+    }
+    reeve_value_free(&v);
+    crig_run(w);
+    assert_int_equal(h[0].n, 1);
+    crig_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,10 +461,12 @@ int main(void)
         cmocka_unit_test(contend),
         cmocka_unit_test(survives_cuts),
         cmocka_unit_test(says_what_a_lost_session_left_open),
+        cmocka_unit_test(says_when_it_cannot_be_found_out),
         cmocka_unit_test(fails_without_memory),
         cmocka_unit_test(frees_at_any_time),
         cmocka_unit_test(a_value_is_shared),
         cmocka_unit_test(a_value_is_set_once_whatever_is_cut),
+        cmocka_unit_test(a_value_that_was_deleted_is_made_again),
         cmocka_unit_test(a_failed_set_is_not_taken_for_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 
 #include "reeve/queue.h"
 #include "test/support/client_rig.h"
+#include "tree/node.h"
 
 struct told {
     size_t n;
@@ -593,6 +594,55 @@ static void a_finish_that_fails_is_told_once(void **state)
     crig_free(&w);
 }
 
+static int kind_of(struct crig *w, const char *path)
+{
+    const struct tree *t = crig_server(w)->tree;
+    uint32_t h = tree_find(t, slice_str(path));
+    assert_int_not_equal(h, 0);
+    return (int)node_at(t, h)->kind;
+}
+
+// Who comes first makes them; foreign programs make them once, and take a lock that cannot be made
+// for somebody else's.
+static void what_others_rely_on_stays(void **state)
+{
+    (void)state;
+    for (int taking_first = 0; taking_first < 3; taking_first++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+        struct reeve_queue *q = queue(zk, REEVE_QUEUE_CURATOR, NULL);
+        struct told t = {0};
+        if (taking_first == 2) { // the queue is there, but not the locks
+            assert_int_equal(reeve_create(other, "/q", "", 0, 0, NULL), REEVE_OK);
+        }
+        if (taking_first) {
+            assert_int_equal(reeve_queue_take_async(q, -1, on_take, &t), REEVE_OK);
+            crig_run(w);
+            assert_int_equal(kind_of(w, "/locks/waiting"), NODE_CONTAINER);
+        }
+        put(q, "x", 0);
+        crig_run(w);
+        assert_int_equal(kind_of(w, "/q"), NODE_PLAIN);
+        assert_int_equal(kind_of(w, "/locks"), NODE_PLAIN);
+        assert_int_equal(kind_of(w, "/locks/producers"), NODE_CONTAINER);
+        if (taking_first) {
+            assert_int_equal(t.e, REEVE_OK);
+            assert_int_equal(reeve_queue_finish(&t.item), REEVE_OK);
+        } else {
+            take_and_finish(q, "x");
+        }
+        // What is ours goes with its use, and comes again.
+        crig_expire(w, zk);
+        crig_advance(w, 20000);
+        (void)reeve_delete(other, "/locks/waiting", -1, NULL);
+        assert_int_equal(reeve_delete(other, "/locks/producers", -1, NULL), REEVE_OK);
+        put(q, "y", 0);
+        take_and_finish(q, "y");
+        reeve_queue_free(&q);
+        crig_free(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -609,6 +659,7 @@ int main(void)
         cmocka_unit_test(fails_without_memory),
         cmocka_unit_test(a_finish_that_fails_is_told_once),
         cmocka_unit_test(sees_what_comes_while_it_looks),
+        cmocka_unit_test(what_others_rely_on_stays),
         cmocka_unit_test(waits_through_a_lost_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
