@@ -317,7 +317,7 @@ enum reeve_error reeve_set_servers(struct reeve *zk, const char *servers)
 {
     if (client_on_loop(zk)) {
         client_take_in(zk);
-        return engine_set_servers(zk->engine, servers);
+        return zk->closing ? REEVE_CLOSED : engine_set_servers(zk->engine, servers);
     }
     enum reeve_error e = check_servers(zk, servers);
     if (e) {

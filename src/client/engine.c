@@ -225,8 +225,10 @@ static bool advance_session(struct engine *e)
         char why[ENGINE_WHY_MAX];
         snprintf(why, sizeof(why), "no request was answered for %d ms",
                  (int)mono_diff_ms(e->now, e->beat.proven));
-        hosts_settled(&e->hosts);
-        e->dial_after = e->now;
+        if (e->beat.timeout_ms >= ENGINE_SETTLED_MS) { // who grants less must not be hurried
+            hosts_settled(&e->hosts);
+            e->dial_after = e->now;
+        }
         engine_lose(e, REEVE_STATE_LOST, REEVE_SESSION_EXPIRED, why);
         return true;
     }
@@ -346,8 +348,10 @@ enum reeve_error engine_set_servers(struct engine *e, const char *servers)
     if (!up) {
         links_cut_all(e);
         e->dial_after = e->now;
-    } else if (move) {
-        e->leaving = true;
+        return REEVE_OK;
+    }
+    e->leaving = move; // a list before this one may have said otherwise
+    if (move) {
         snprintf(e->leaving_why, sizeof(e->leaving_why),
                  "leaving %.100s for the new list of servers", e->server);
     }

@@ -300,6 +300,31 @@ static void another_list_of_servers(void **state)
     end(state);
 }
 
+struct ending {
+    struct reeve *zk;
+    enum reeve_error error;
+};
+
+static void set_servers_at_the_end(void *ctx, const struct reeve_session *s)
+{
+    struct ending *e = ctx;
+    if (s->state == REEVE_STATE_ENDED) {
+        e->error = reeve_set_servers(e->zk, "two:2");
+    }
+}
+
+static void a_list_for_a_closed_client(void **state)
+{
+    struct crig *w = *state;
+    struct reeve *zk = crig_client(w, NULL);
+    struct ending e = {.zk = zk};
+    assert_int_equal(reeve_listen(zk, set_servers_at_the_end, &e), REEVE_OK);
+    assert_int_equal(reeve_wait_connected(zk, -1), REEVE_OK);
+    crig_close(w, &zk);
+    assert_int_equal(e.error, REEVE_CLOSED);
+    end(state);
+}
+
 static void a_chroot_is_not_seen(void **state)
 {
     struct crig *w = *state;
@@ -617,6 +642,7 @@ int main(void)
         TEST(refused_auth_ends_the_client),
         TEST(waiting_for_a_connection_has_an_end),
         TEST(another_list_of_servers),
+        TEST(a_list_for_a_closed_client),
         TEST(a_chroot_is_not_seen),
         TEST(spaces_are_no_part_of_a_chroot),
         TEST(close_ends_the_session_and_abandon_does_not),

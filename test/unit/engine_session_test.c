@@ -624,6 +624,25 @@ static void a_session_of_a_quorum_is_kept_for_one(void **state)
     erig_free(r);
 }
 
+// A server that grants sessions of a millisecond makes no storm of new ones.
+static void sessions_that_end_at_once_are_no_hot_loop(void **state)
+{
+    (void)state;
+    struct erig *r = erig_new((struct reeve_options){.servers = "a"});
+    erig_run(r);
+    int sessions = 0;
+    for (int64_t t = 0; t < 20000; t++) {
+        if (r->links[0].open && !r->links[0].up) {
+            erig_dialed(r, 0);
+            erig_accept(r, 0, 100 + ++sessions, 1, false);
+            erig_forget(r);
+        }
+        erig_wait(r, 1);
+    }
+    assert_in_range(sessions, 20, 80);
+    erig_free(r);
+}
+
 // ---- a new list of servers ----------------------------------------------------------------------
 
 static void a_new_list_moves_in_order(void **state)
@@ -645,6 +664,23 @@ static void a_new_list_moves_in_order(void **state)
     erig_reconnect(r);
     erig_serve(r, 0, OP_SET_DATA, 2, 0);
     erig_expect(r, "state CONNECTED 7 6000\ndone set /2 0\n");
+    erig_free(r);
+}
+
+// The last list counts: what an earlier one has begun, and not done yet, is not done.
+static void a_list_may_be_taken_back(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected(plain);
+    erig_set(r, "/1");
+    assert_int_equal(engine_set_servers(r->e, "c"), REEVE_OK);
+    erig_run(r);
+    erig_set(r, "/2"); // held back
+    assert_int_equal(engine_set_servers(r->e, "a"), REEVE_OK);
+    erig_run(r);
+    erig_serve(r, 0, OP_SET_DATA, 2, 0);
+    erig_serve(r, 0, OP_SET_DATA, 2, 0);
+    erig_expect(r, "done set /1 0\ndone set /2 0\n");
     erig_free(r);
 }
 
@@ -693,7 +729,9 @@ int main(void)
         cmocka_unit_test(a_probe_that_hears_nothing_ends),
         cmocka_unit_test(a_probe_backs_off),
         cmocka_unit_test(a_session_of_a_quorum_is_kept_for_one),
+        cmocka_unit_test(sessions_that_end_at_once_are_no_hot_loop),
         cmocka_unit_test(a_new_list_moves_in_order),
+        cmocka_unit_test(a_list_may_be_taken_back),
         cmocka_unit_test(a_new_list_while_dialing_starts_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
