@@ -256,7 +256,10 @@ static inline enum reeve_error reeve_sync_async(struct reeve *zk, const char *pa
     return reeve_submit(zk, &q, done, ctx);
 }
 
-// kind: REEVE_WATCH_PERSISTENT or REEVE_WATCH_RECURSIVE. UNIMPLEMENTED: a server before 3.6.
+// kind: REEVE_WATCH_PERSISTENT or REEVE_WATCH_RECURSIVE. UNIMPLEMENTED: a server before 3.6. Until
+// 3.8 a server keeps one watch of a client at a path, whatever its kind: a one-shot watch that is
+// set there later takes the place of this one, which hears nothing more after its event. Use a
+// second client, or none of the other kind there.
 static inline enum reeve_error reeve_add_watch(struct reeve *zk, const char *path,
                                                enum reeve_watch_kind kind,
                                                const struct reeve_watch *watch,

@@ -25,11 +25,11 @@
 // - reeve_call() waits for the answer.
 // Requests of one client are sent, executed and answered in the order they were submitted.
 //
-// When a connection is lost: reads without an answer are asked again at the next server. Writes
-// fail with REEVE_CONNECTION_LOSS, all that were submitted until then, so that no write is executed
-// whose forerunner was lost; result.maybe_done tells those that may have been executed from those
-// that surely were not. What is submitted while there is no connection waits for one: until the
-// session is lost or, before the first session, for the session timeout.
+// When a connection is lost: reads without an answer are asked again at the next server, at most
+// twice. Writes fail with REEVE_CONNECTION_LOSS, all that were submitted until then, so that no
+// write is executed whose forerunner was lost; result.maybe_done tells those that may have been
+// executed from those that surely were not. What is submitted while there is no connection waits
+// for one: until the session is lost or, before the first session, for the session timeout.
 //
 // Sessions: when nothing was heard for so long that the servers may have ended the session, the
 // client says so (REEVE_STATE_LOST) by its own clock, connected or not, no later than any server
@@ -148,9 +148,10 @@ struct reeve_options {
     // "host:port,host:port,...", then perhaps a chroot: "/app". A port left out is 2181, IPv6
     // addresses stand in brackets. The order is shuffled, and names are resolved at each connect.
     const char *servers;
-    int32_t session_timeout_ms; // asked for: 10,000. The server decides: reeve_session()
-    int32_t
-        request_timeout_ms;   // for each request from submit to answer: no limit but the session's
+    int32_t session_timeout_ms; // asked for: 10,000. The server decides: reeve_get_session()
+    // For each request from submit to answer: no limit but the session's. One that was sent and is
+    // not answered in time takes the connection with it, as its answer would come some day.
+    int32_t request_timeout_ms;
     int32_t close_timeout_ms; // how long reeve_close() may wait for the server: 2,000
     uint32_t request_max;     // 1,048,575, as servers allow (jute.maxbuffer)
     uint32_t answer_max;      // 67,108,864
@@ -158,11 +159,12 @@ struct reeve_options {
     bool no_shuffle;          // try servers in the order given
     bool one_session;         // when the session is lost, do not begin another
 
-    // A session to take up again, as reeve_session() told it; id 0: a new one.
+    // A session to take up again, as reeve_get_session() told it; id 0: a new one.
     int64_t session_id;
     uint8_t session_passwd[16];
 
-    // Called on any thread with one line, without a newline. NULL: nothing is logged.
+    // Called on any thread with one line, without a newline, from the middle of something: it must
+    // not call this client. NULL: nothing is logged.
     void (*log)(void *ctx, enum reeve_log_level level, const char *line);
     void *log_ctx;
 
@@ -324,7 +326,7 @@ struct reeve_event {
     enum reeve_event_type type;
     const char *path; // of what changed; under a recursive watch, below the watched path
     bool last;        // this watch is not called again: always true for one-shot watches
-    // ENDED: OK it was removed, SESSION_EXPIRED, AUTH_FAILED, CLOSED, NO_AUTH
+    // ENDED: OK it was removed, SESSION_EXPIRED, AUTH_FAILED, CLOSED
     enum reeve_error why;
 };
 
