@@ -702,6 +702,30 @@ static void deletes_nothing_of_the_next_owner(void **state)
     }
 }
 
+// Two members on one client: what belongs to the session of both belongs to one of them only.
+static void knows_its_own_from_its_neighbours(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        for (size_t cut = 0; cut < 60; cut++) {
+            struct world *v = world_new(1);
+            struct one *o = v->ones;
+            o[1] = (struct one){.world = v, .zk = o[0].zk, .slow = true};
+            crig_cut_after(v->w, o[0].zk, (enum crig_way)way, cut);
+            join_as(&o[1], "b");
+            crig_advance(v->w, cut % 3 ? 100 : 0);
+            join_as(&o[0], "a");
+            crig_advance(v->w, 5000);
+            answer(&o[1]);
+            crig_advance(v->w, 30000);
+            expect_settled(v);
+            assert_int_equal(o[0].failed + o[1].failed, 0);
+            assert_int_equal(o[0].lost + o[1].lost, 0);
+            world_free(v);
+        }
+    }
+}
+
 static void ends_at_any_point(void **state)
 {
     (void)state;
@@ -853,6 +877,7 @@ int main(void)
         cmocka_unit_test(refuses_bad_arguments),
         cmocka_unit_test(goes_through_cuts),
         cmocka_unit_test(deletes_nothing_of_the_next_owner),
+        cmocka_unit_test(knows_its_own_from_its_neighbours),
         cmocka_unit_test(ends_at_any_point),
         cmocka_unit_test(goes_through_lack_of_memory),
         cmocka_unit_test(never_two_owners),
