@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { THING_LOCK, THING_LOCK_2, THING_LEADER, THINGS }; // what one has at a time
+// What one has at a time. The partitions are those of guest_partition.c.
+enum { THING_LOCK, THING_LOCK_2, THING_LEADER, THING_PARTITION, THINGS = THING_PARTITION + 10 };
 
 struct thing {
     unsigned believers; // bits of clients

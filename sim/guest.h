@@ -30,6 +30,7 @@ struct guest {
     struct guest_work *work;
     int64_t clock_offset_ns;
     int64_t paused_until_ns;
+    int64_t apart_ns; // since when it has no connection though nothing is wrong, 0: it has one
     struct guest_link {
         bool used, open;
         uint32_t link, host;

@@ -24,7 +24,7 @@
 static const char *const paths[] = {
     TREE,      TREE "/a",   TREE "/a/x", TREE "/a/x/y",  TREE "/a/x/y/z", TREE "/a/y",
     TREE "/b", TREE "/b/x", TREE "/b/y", TREE "/with-b", TREE "/with-b/x"};
-enum { PATHS = sizeof(paths) / sizeof(paths[0]), WATCHERS = 2, PATIENCE_S = 5 };
+enum { PATHS = sizeof(paths) / sizeof(paths[0]), WATCHERS = 2 };
 
 struct told {
     bool there;
@@ -40,7 +40,7 @@ struct watcher_of {
     const char *path;
     unsigned number; // of this guest's
     bool one_node, ready, gap;
-    int64_t since_ns; // ready, or in a gap or out of it
+    int64_t wrong_ns; // since when it is not in sync, though it should be
     unsigned waits;   // for READY
     struct told told[PATHS];
 };
@@ -215,7 +215,6 @@ static void on_event(void *ctx, const struct reeve_cache_event *ev)
             wrong(c, ev->path, "it is ready twice");
         }
         c->ready = true;
-        c->since_ns = world_of(c)->now_ns;
         break;
     case REEVE_CACHE_GAP:
     case REEVE_CACHE_RESYNCED:
@@ -223,7 +222,6 @@ static void on_event(void *ctx, const struct reeve_cache_event *ev)
             wrong(c, ev->path, "gaps begin and end in a wrong order");
         }
         c->gap = ev->type == REEVE_CACHE_GAP;
-        c->since_ns = world_of(c)->now_ns;
         break;
     case REEVE_CACHE_FAILED:
         wrong(c, ev->path, reeve_error_name(ev->error));
@@ -261,7 +259,6 @@ static struct watcher_of *watcher_new(struct caches *k)
     struct watcher_of *c = mem_zalloc(sizeof(*c));
     c->part = k;
     c->number = ++k->caches;
-    c->since_ns = guest_world(k->g)->now_ns;
     c->path = chance(k, 2, 3) ? TREE : paths[rng_below(&k->rng, PATHS)];
     c->one_node = chance(k, 1, 5);
     c->next = k->all;
@@ -435,7 +432,8 @@ static void check_calm(void *part)
             wrong(c, c->path, "reeve_cache_in_sync() does not say what was told");
         } else if (in_sync) {
             check_equal(c);
-        } else if (world_of(c)->now_ns - c->since_ns > PATIENCE_S * SIM_S) {
+        }
+        if (guest_is_too_long(k->g, !in_sync, &c->wrong_ns)) {
             wrong(c, c->path, "nothing is wrong any more, and it is not in sync");
         }
     }

@@ -8,7 +8,10 @@
 #include "sim/check_tree.h"
 #include "sim/world.h"
 
-enum { BUSY_S = 8 }; // of the calm
+enum {
+    BUSY_S = 8, // of the calm
+    PATIENCE_S = 4
+};
 
 static int compare(struct slice a, struct slice b)
 {
@@ -118,6 +121,13 @@ int64_t guest_session(const struct guest *g)
 bool guest_may_be_refused(const struct world *w, enum reeve_error e)
 {
     return e == REEVE_SYSTEM_ERROR || (e == REEVE_BAD_ARGUMENTS && w->conf.observer_masters);
+}
+
+bool guest_is_too_long(const struct guest *g, bool bad, int64_t *since_ns)
+{
+    int64_t now_ns = g->c->w->now_ns;
+    *since_ns = !bad ? 0 : *since_ns ? *since_ns : now_ns;
+    return bad && now_ns - *since_ns > PATIENCE_S * SIM_S;
 }
 
 void guest_fail(const struct guest *g, const char *fmt, ...)

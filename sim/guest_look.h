@@ -34,4 +34,7 @@ int64_t guest_session(const struct guest *g); // 0: none
 // What is told as an error may be no more than a server that refuses writes for a time: its disk is
 // full, or it is an observer master that does not expect this client's session.
 bool guest_may_be_refused(const struct world *w, enum reeve_error e);
+// In check_calm: what is not as it should be may yet have its reasons, but not for long. *since_ns
+// is the caller's, 0 at first. True: it is too long.
+bool guest_is_too_long(const struct guest *g, bool bad, int64_t *since_ns);
 void guest_fail(const struct guest *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

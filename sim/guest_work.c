@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "sim/world.h"
 
-static const struct guest_part *const parts[] = {&guest_calls, &guest_locks, &guest_cache};
+static const struct guest_part *const parts[] = {&guest_calls, &guest_locks, &guest_cache,
+                                                 &guest_partition};
 
 enum {
     PARTS = sizeof(parts) / sizeof(parts[0]),

@@ -27,7 +27,7 @@ struct guest_part {
     void (*free)(void *part); // after the library: every callback has come
 };
 
-extern const struct guest_part guest_calls, guest_locks, guest_cache;
+extern const struct guest_part guest_calls, guest_locks, guest_cache, guest_partition;
 
 struct world *guest_world(const struct guest *g);
 // The session is over by the own clock; or the servers were first, see check_guest.h.
