@@ -210,7 +210,8 @@ static int run_job(struct hold *h, char *const *argv)
 // Gives the lock back and waits until nothing of the library looks at h any more.
 static void give_back(struct hold *h)
 {
-    int64_t until_ms = cli_now_ms() + RELEASE_WAIT_MS;
+    // What was lost is gone already; whatever the election tries anew ends in the background.
+    int64_t until_ms = cli_now_ms() + (get(h, &h->lost) ? 0 : RELEASE_WAIT_MS);
     enum reeve_error e = h->lock ? reeve_lock_release_async(h->lock, on_released, h)
                                  : reeve_election_leave_async(h->election, on_released, h);
     while (e == REEVE_OK && !get(h, &h->released) && cli_now_ms() < until_ms) {
