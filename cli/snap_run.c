@@ -40,10 +40,9 @@ static bool load(struct run *r, struct snap_file *f, const struct offline_file *
     return !r->p.stop;
 }
 
-// What is still there of the file that was wanted.
+// What is still there of a file whose damage was told.
 static bool take_damaged(struct run *r, struct snap_file *f, const char *path)
 {
-    say_damage(r, f, path);
     r->damaged = true;
     if (!f->tree) {
         offline_print_say(&r->p, "nothing of %s can be read", path);
@@ -57,26 +56,31 @@ static bool take_damaged(struct run *r, struct snap_file *f, const char *path)
     return true;
 }
 
-// The newest that is whole; if none is, what the newest still holds. *used: which it was.
+// The newest that is whole; if none is, what the newest with anything in it still holds. *used:
+// which it was.
 static bool load_newest(struct run *r, const struct offline_files *files, struct snap_file *f,
                         size_t *used)
 {
+    bool found = false;
     for (size_t i = files->n; i > 0; i--) {
         if (!load(r, f, &files->v[i - 1])) {
-            r->p.failed = r->p.failed && i == 1;
             continue;
         }
-        *used = i - 1;
         if (f->whole) {
+            *used = i - 1;
+            r->p.failed = false; // a newer one that is none is passed over, as a start does
             return true;
         }
-        if (files->n > 1) {
-            say_damage(r, f, files->v[i - 1].path);
-        }
+        say_damage(r, f, files->v[i - 1].path);
+        *used = found ? *used : i - 1;
+        found = true;
         snap_file_fini(f);
     }
-    *used = files->n - 1;
-    return !r->p.stop && load(r, f, &files->v[*used]) && take_damaged(r, f, files->v[*used].path);
+    if (r->p.stop || !found) {
+        return false;
+    }
+    r->p.failed = false;
+    return load(r, f, &files->v[*used]) && take_damaged(r, f, files->v[*used].path);
 }
 
 static bool replay(struct run *r, struct snap_file *f, const char *dir)

@@ -291,6 +291,11 @@ def test_the_newest_good_snapshot_of_a_directory(make_server):
     assert older.code == OK
     assert f"{newest} is damaged at offset" in older.err
     assert "/later" not in older.out and "\n/a " in older.out
+    for path in srv.snapshot_files():       # none is whole: what the newest one with nodes holds
+        os.truncate(path, 0 if path == newest else os.path.getsize(path) - 3)
+    rest = reeve("snapshot", srv.data_dir)
+    assert rest.code == NO and "\n/a " in rest.out
+    assert f"{newest} is no snapshot" in rest.err and "nodes and" in rest.err
 
 
 def spoil(path, offset, n=1):
@@ -400,4 +405,4 @@ def test_usage():
     assert "cannot read /nowhere: no such file or directory" in nothing.err
     no_log = reeve("snapshot", os.path.join(GOLDEN, "log.100000001"))
     assert no_log.code == NO
-    assert "is no snapshot" in no_log.err
+    assert no_log.err.count("is no snapshot") == 1, no_log.err
