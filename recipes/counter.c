@@ -155,13 +155,14 @@ static void pause(struct reeve_counter *c)
 static void on_written(struct kit_object *o, struct ledger_write *w, enum reeve_error e,
                        const struct reeve_result *parts)
 {
-    (void)w, (void)parts;
+    (void)parts;
     struct reeve_counter *c = (struct reeve_counter *)o;
     bool rival = e == REEVE_BAD_VERSION || e == REEVE_NO_NODE;
+    bool maybe = e && (w->state == LEDGER_UNSURE || kit_is_over(e));
     if (rival && !o->closed) {
         pause(c);
     } else {
-        finish(c, rival ? REEVE_CANCELLED : e, kit_is_over(e) || e == REEVE_CONNECTION_LOSS);
+        finish(c, rival ? REEVE_CANCELLED : e, maybe);
     }
 }
 

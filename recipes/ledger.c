@@ -78,18 +78,23 @@ static void known(struct ledger *l, int32_t version)
     }
 }
 
+// What happened cannot be told. While the session lives it is asked again; at once when the ledger
+// is closing, because a timer would not outlast the client's end.
 static void unknown(struct ledger *l, enum reeve_error e)
 {
     l->asking = false;
-    if (kit_is_over(e) || e == REEVE_NO_NODE || l->closing) {
-        finish_all(l, LEDGER_UNSURE, e == REEVE_NO_NODE ? REEVE_CONNECTION_LOSS : e);
-        run(l);
+    if (l->closing && kit_is_transient(e)) {
+        ask(l);
         return;
     }
-    e = kit_start(l->o, &l->again, KIT_AGAIN_MS, on_again, l);
-    if (e) {
-        finish_all(l, LEDGER_UNSURE, e);
+    if (!kit_is_over(e) && e != REEVE_NO_NODE && !l->closing) {
+        e = kit_start(l->o, &l->again, KIT_AGAIN_MS, on_again, l);
+        if (!e) {
+            return;
+        }
     }
+    finish_all(l, LEDGER_UNSURE, e == REEVE_NO_NODE ? REEVE_CONNECTION_LOSS : e);
+    run(l);
 }
 
 static void on_version(struct kit_object *o, void *arg, const struct reeve_result *r)

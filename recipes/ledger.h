@@ -13,9 +13,9 @@
 //        |  \--behind one that failed--/                   |
 //        \------------------- surely not executed ---------/
 //
-// After a failure nothing is sent until all that was sent is answered. Only a lost session leaves a
-// write unknown: its done() comes with SESSION_EXPIRED then; and a ledger that somebody deletes:
-// with CONNECTION_LOSS.
+// After a failure nothing is sent until all that was sent is answered. What stays unknown is told
+// as an error while the write is UNSURE, or with one of kit_is_over(): only when the session is
+// lost, or somebody has deleted the ledger (CONNECTION_LOSS), or there is no memory to ask.
 #pragma once
 
 #include "recipes/kit.h"

@@ -62,7 +62,8 @@ struct reeve_counter_options {
 
 struct reeve_counter_result {
     // OK; BAD_VERSION (swap: it was another number); BAD_ARGUMENTS (it would overflow);
-    // MALFORMED; SESSION_EXPIRED, AUTH_FAILED, CLOSED, CANCELLED, NO_MEMORY; the server's
+    // MALFORMED; SESSION_EXPIRED, CONNECTION_LOSS (see above), AUTH_FAILED, CLOSED, CANCELLED,
+    // NO_MEMORY; the server's
     enum reeve_error error;
     int64_t before, after; // of OK; of BAD_VERSION both are what it was
     bool maybe_done;       // of an error: the write may have been executed

@@ -283,6 +283,44 @@ static void frees_at_any_time(void **state)
     }
 }
 
+// Freed while it is unknown what became of the add, and the connection lost again while that is
+// found out: what is told is true all the same.
+static void finds_out_what_became_of_it_when_freed(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 3; at++) {
+        for (size_t more = 0; more < 8; more++) {
+            struct crig *w = crig_new();
+            struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+            struct reeve_counter *c = counter(zk, REEVE_COUNTER_LONG);
+            struct told t = {0};
+            int64_t n;
+            assert_int_equal(reeve_counter_add(c, 1, NULL), REEVE_OK);
+            crig_cut_after(w, zk, CRIG_TO_CLIENT, at);
+            assert_int_equal(reeve_counter_add_async(c, 1, on_counter, &t), REEVE_OK);
+            while (!crig_was_cut(w, zk) && crig_step(w)) {
+            }
+            reeve_counter_free(&c);
+            for (size_t cuts = 0; cuts < 6; cuts++) { // a read is sent three times
+                crig_cut_after(w, zk, CRIG_TO_CLIENT, more);
+                for (size_t ms = 0; ms < 500 && !crig_was_cut(w, zk);) {
+                    if (!crig_step(w)) {
+                        crig_advance(w, 1);
+                        ms++;
+                    }
+                }
+            }
+            crig_advance(w, 5000);
+            assert_int_equal(t.n, 1);
+            c = counter(other, REEVE_COUNTER_LONG);
+            assert_int_equal(reeve_counter_get(c, &n), REEVE_OK);
+            assert_int_equal(t.r.error, n == 2 ? REEVE_OK : REEVE_CANCELLED);
+            reeve_counter_free(&c);
+            crig_free(&w);
+        }
+    }
+}
+
 // ---- shared value -------------------------------------------------------------------------------
 
 struct heard {
@@ -464,6 +502,7 @@ int main(void)
         cmocka_unit_test(says_when_it_cannot_be_found_out),
         cmocka_unit_test(fails_without_memory),
         cmocka_unit_test(frees_at_any_time),
+        cmocka_unit_test(finds_out_what_became_of_it_when_freed),
         cmocka_unit_test(a_value_is_shared),
         cmocka_unit_test(a_value_is_set_once_whatever_is_cut),
         cmocka_unit_test(a_value_that_was_deleted_is_made_again),
