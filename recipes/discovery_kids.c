@@ -298,6 +298,16 @@ static bool is_wanted(struct kids *k, const struct reeve_result *r)
     return k->on;
 }
 
+// Servers do not tell of changed access, so they are asked again with each list.
+static void ask_refused(struct kids *k)
+{
+    for (size_t i = 0; i < k->n; i++) {
+        if (k->list[i]->refused) {
+            make_due(k->list[i]);
+        }
+    }
+}
+
 static void on_list(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
@@ -307,6 +317,7 @@ static void on_list(struct kit_object *o, void *arg, const struct reeve_result *
     }
     enum reeve_error e = r->error;
     if (e == REEVE_OK) {
+        ask_refused(k);
         e = take_list(k, r);
     } else if (e == REEVE_NO_NODE) {
         e = take_list(k, &(struct reeve_result){0});
@@ -353,6 +364,7 @@ static bool take_data(struct kid *c, const struct reeve_result *r)
     c->mzxid = r->stat.mzxid;
     c->owner = r->stat.ephemeral_owner;
     c->absent = false;
+    c->refused = false;
     c->change = ++c->kids->changes;
     c->kids->news = true;
     return true;
@@ -369,6 +381,26 @@ static void take_absence(struct kid *c)
         c->change = ++c->kids->changes;
         c->kids->news = true;
     }
+}
+
+static void take_refusal(struct kid *c)
+{
+    kit_free(c->kids->o->zk, c->data);
+    c->data = NULL;
+    c->data_len = 0;
+    c->refused = true;
+    c->change = ++c->kids->changes;
+    c->kids->news = true;
+}
+
+static bool all_refused(const struct kids *k)
+{
+    for (size_t i = 0; i < k->n; i++) {
+        if (!k->list[i]->refused) {
+            return false;
+        }
+    }
+    return k->n > 0;
 }
 
 static void on_kid(struct kit_object *o, void *arg, const struct reeve_result *r)
@@ -389,7 +421,11 @@ static void on_kid(struct kit_object *o, void *arg, const struct reeve_result *r
         make_due(c);
     }
     enum reeve_error e = r->error;
-    if (e == REEVE_OK) {
+    bool named = k->flags & KIDS_NAMED;
+    if (e == REEVE_NO_AUTH && !named) {
+        take_refusal(c);
+        e = REEVE_OK;
+    } else if (e == REEVE_OK) {
         // An answer to `exists`, which has no data: it was created meanwhile.
         if (r->op == REEVE_OP_EXISTS) {
             make_due(c);
@@ -489,6 +525,11 @@ static void step(struct kids *k)
         }
     }
     if (k->listing || k->list_due || k->reads > 0 || k->due) {
+        return;
+    }
+    if (all_refused(k)) {
+        ask_refused(k);
+        fail(k, REEVE_NO_AUTH);
         return;
     }
     if (k->stale) {

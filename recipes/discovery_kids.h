@@ -8,6 +8,9 @@
 // asked (`stale`). When the connection is made again the list is read anew, and with a new session
 // the data as well. A node that is not there has no children: its creation is waited for.
 //
+// A child that may not be read (NO_AUTH) has no data, and the others are read nevertheless; if none
+// may be, that is the error.
+//
 // The picture is not a snapshot: each part is as new as its own read, and what changes meanwhile
 // comes as the next change. States that last are all seen.
 //
@@ -35,6 +38,7 @@ struct kid {
     int64_t owner;   // ephemeral_owner
     uint64_t change; // another number each time it was read; 0: never
     bool absent;     // KIDS_NAMED: it is not there
+    bool refused;    // it may not be read: it has no data until the next list
     bool due, reading, again, gone, watching, seen;
     struct kid *next_due;
 };

@@ -75,7 +75,7 @@ static void on_error(struct reeve_observer *ob, enum reeve_error e)
     if (ob->o.closed) {
         return;
     }
-    if (e == REEVE_NO_MEMORY) {
+    if (kit_is_for_now(e)) {
         e = kit_start(&ob->o, &ob->again, KIT_AGAIN_MS, on_again, NULL);
     }
     if (e) {

@@ -33,7 +33,7 @@ static void on_error(struct group_watch *w, enum reeve_error e)
     if (w->o->closed) {
         return;
     }
-    if (e == REEVE_NO_MEMORY || kit_is_transient(e)) {
+    if (kit_is_for_now(e) || kit_is_transient(e)) {
         (void)kit_start(w->o, &w->again, KIT_AGAIN_MS, on_again, w); // else the next connection
     } else if (e != REEVE_SESSION_EXPIRED) {
         end(w, e);

@@ -2,7 +2,9 @@
 //
 // The children of a path with their data, as struct reeve_contenders: who waits for a lock, who
 // takes part in an election, who is in a group. Read one by one behind the list of names, so it is
-// no picture of one moment; who went meanwhile is left out.
+// no picture of one moment; who went meanwhile is left out. One that may not be read must not hide
+// the others: in a line there is its name, elsewhere it is left out (servers do not tell of its
+// end, either).
 #pragma once
 
 #include "recipes/kit.h"

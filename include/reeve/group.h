@@ -12,7 +12,7 @@
 // node goes, and the member joins again by itself with the next session, also when somebody deletes
 // its node, until reeve_group_leave() or _free(). Lists are read one member after the other, so
 // they are no picture of one moment, but the last one told is right as soon as nothing changes any
-// more.
+// more. Members whose nodes may not be read (NO_AUTH) are not in them.
 //
 // On the server: path is a node, each member an ephemeral node in it with its data.
 // REEVE_LAYOUT_CURATOR: named by the id, as Curator's GroupMember. If another session has a node of

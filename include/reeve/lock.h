@@ -99,6 +99,7 @@ REEVE_API int64_t reeve_lock_token(const struct reeve_lock *l);
 
 // ---- who contends -------------------------------------------------------------------------------
 
+// Of a node that may not be read (NO_AUTH) only the name is known.
 struct reeve_contender {
     const char *name; // of its node
     const void *data; // its payload, and a NUL that does not count

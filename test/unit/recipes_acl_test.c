@@ -293,11 +293,11 @@ static void use_partitions(struct used *u)
 
 // ---- what all must do ---------------------------------------------------------------------------
 
-static use_fn *const all[] = {use_lock,        use_kazoo_lock, use_reader, use_lease,
-                              use_kazoo_lease, use_election,   use_group,  use_party,
-                              use_queue,       use_barrier,    use_double, use_counter,
-                              use_value,       use_discovery,  use_dubbo,  use_partitions};
-enum { ALL = sizeof(all) / sizeof(all[0]) };
+static use_fn *const recipes[] = {use_lock,        use_kazoo_lock, use_reader, use_lease,
+                                  use_kazoo_lease, use_election,   use_group,  use_party,
+                                  use_queue,       use_barrier,    use_double, use_counter,
+                                  use_value,       use_discovery,  use_dubbo,  use_partitions};
+enum { ALL = sizeof(recipes) / sizeof(recipes[0]) };
 
 static void setup(struct used *u, struct crig *w, bool known)
 {
@@ -348,7 +348,7 @@ static void all_that_is_made_has_the_list(void **state)
         struct reeve_acl given[2] = {ours[0], ours[1]};
         u.acl = given;
         u.n = 2;
-        all[i](&u);
+        recipes[i](&u);
         assert_int_equal(u.e, REEVE_OK);
         memset(given, 0, sizeof(given)); // it was copied
         assert_true(guarded(u.zk, "/x") >= 2);
@@ -368,7 +368,7 @@ static void who_may_not_is_told(void **state)
         assert_int_equal(reeve_create_acl(u.zk, "/x", "", 0, REEVE_PERSISTENT, ours, 2, NULL),
                          REEVE_OK);
         setup(&stranger, w, false);
-        all[i](&stranger);
+        recipes[i](&stranger);
         assert_int_equal(stranger.e, REEVE_NO_AUTH);
         teardown(&stranger);
         crig_free(&w);
@@ -391,7 +391,7 @@ static void a_list_that_is_none_is_refused(void **state)
             setup(&u, w, true);
             u.acl = bad[k].acl;
             u.n = bad[k].n;
-            all[i](&u);
+            recipes[i](&u);
             assert_int_equal(u.e, REEVE_BAD_ARGUMENTS);
             assert_null(u.handle);
         }
@@ -408,7 +408,7 @@ static void the_servers_refusal_of_a_list_is_told(void **state)
         setup(&u, w, false); // "auth" stands for nobody
         u.acl = ours;
         u.n = 2;
-        all[i](&u);
+        recipes[i](&u);
         assert_int_equal(u.e, REEVE_INVALID_ACL);
         teardown(&u);
         crig_free(&w);
@@ -427,7 +427,7 @@ static void without_memory_nothing_is_made_open(void **state)
             u.acl = ours;
             u.n = 2;
             crig_fail_alloc(w, at, 1);
-            all[i](&u);
+            recipes[i](&u);
             failed = crig_alloc_failed(w);
             crig_fail_alloc(w, 0, 0);
             struct reeve_result r;
@@ -441,6 +441,149 @@ static void without_memory_nothing_is_made_open(void **state)
     }
 }
 
+// ---- lists that differ --------------------------------------------------------------------------
+
+static const struct reeve_acl mine[] = {{REEVE_PERM_ALL, "auth", ""}};
+
+// One who keeps its nodes to itself, and a stranger, below a path that is open to both.
+struct pair {
+    struct crig *w;
+    struct reeve *hidden, *stranger;
+};
+
+static void setup_pair(struct pair *p, const char *const *open_paths)
+{
+    p->w = crig_new();
+    p->hidden = crig_client(p->w, NULL);
+    p->stranger = crig_client(p->w, NULL);
+    assert_int_equal(reeve_add_auth(p->hidden, "digest", "me:secret", 9, NULL), REEVE_OK);
+    for (; *open_paths; open_paths++) {
+        assert_int_equal(reeve_create(p->stranger, *open_paths, "", 0, 0, NULL), REEVE_OK);
+    }
+}
+
+static void who_may_not_be_read_has_its_place(void **state)
+{
+    (void)state;
+    struct pair p;
+    setup_pair(&p, (const char *const[]){"/x", "/x/lock", NULL});
+    struct reeve_lock *holder, *waiter;
+    struct reeve_contenders *list;
+    struct reeve_lock_options o = {.payload = "h", .payload_len = 1, .acl = mine, .acl_n = 1};
+    assert_int_equal(reeve_lock_new(&holder, p.hidden, "/x/lock", &o), REEVE_OK);
+    assert_int_equal(reeve_lock_new(&waiter, p.stranger, "/x/lock", NULL), REEVE_OK);
+    assert_int_equal(reeve_lock_acquire(holder, 0, NULL), REEVE_OK);
+    assert_int_equal(reeve_lock_holders(waiter, &list), REEVE_OK);
+    assert_int_equal(list->n, 1);
+    assert_non_null(strstr(list->list[0].name, "-lock-"));
+    assert_string_equal(list->list[0].data, "");
+    assert_int_equal(list->list[0].token, 0);
+    reeve_contenders_free(&list);
+    assert_int_equal(reeve_lock_acquire(waiter, -1, NULL), REEVE_NO_AUTH); // it cannot be watched
+    assert_int_equal(reeve_lock_release(holder), REEVE_OK);
+    assert_int_equal(reeve_lock_acquire(waiter, 0, NULL), REEVE_OK);
+    reeve_lock_free(&holder);
+    reeve_lock_free(&waiter);
+    crig_free(&p.w);
+}
+
+struct seen {
+    int calls;
+    enum reeve_error e;
+    size_t n;
+};
+
+static void on_members(void *ctx, enum reeve_error e, const struct reeve_contenders *list)
+{
+    struct seen *s = ctx;
+    *s = (struct seen){.calls = s->calls + 1, .e = e, .n = list ? list->n : 0};
+}
+
+static void a_member_who_hides_is_left_out(void **state)
+{
+    (void)state;
+    struct pair p;
+    setup_pair(&p, (const char *const[]){"/x", "/x/group", NULL});
+    struct seen s = {0};
+    struct reeve_group *a, *b;
+    struct reeve_group_options hides = {.id = "a", .acl = mine, .acl_n = 1};
+    struct reeve_group_options looks = {.id = "b", .on_members = on_members, .ctx = &s};
+    assert_int_equal(reeve_group_new(&a, p.hidden, "/x/group", &hides), REEVE_OK);
+    assert_int_equal(reeve_group_new(&b, p.stranger, "/x/group", &looks), REEVE_OK);
+    assert_int_equal(reeve_group_join(a, 1000), REEVE_OK);
+    assert_int_equal(reeve_group_join(b, 1000), REEVE_OK);
+    crig_advance(p.w, 1000);
+    assert_int_equal(s.e, REEVE_OK);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(reeve_group_leave(a), REEVE_OK);
+    crig_advance(p.w, 1000);
+    assert_int_equal(s.e, REEVE_OK);
+    assert_int_equal(s.n, 1);
+    reeve_group_free(&a);
+    reeve_group_free(&b);
+    crig_free(&p.w);
+}
+
+static void register_as(struct reeve_discovery *d, const char *id)
+{
+    struct reeve_instance i = {.name = "shop", .id = id, .port = 80};
+    assert_int_equal(reeve_discovery_register(d, &i, NULL), REEVE_OK);
+}
+
+static size_t found(struct reeve_discovery *d, enum reeve_error want, size_t bad)
+{
+    struct reeve_instances all;
+    assert_int_equal(reeve_discovery_find(d, "shop", &all), want);
+    assert_int_equal(all.bad, bad);
+    size_t n = all.n;
+    reeve_instances_fini(&all);
+    return n;
+}
+
+static size_t provided(struct reeve_provider *p)
+{
+    struct reeve_instances all;
+    assert_int_equal(reeve_provider_all(p, &all), REEVE_OK);
+    size_t n = all.n;
+    reeve_instances_fini(&all);
+    return n;
+}
+
+static void an_instance_that_hides_is_left_out(void **state)
+{
+    (void)state;
+    struct pair p;
+    setup_pair(&p, (const char *const[]){"/x", "/x/shop", NULL});
+    struct reeve_discovery *a, *b;
+    struct reeve_provider *all;
+    struct reeve_discovery_options hides = {.acl = mine, .acl_n = 1};
+    assert_int_equal(reeve_discovery_new(&a, p.hidden, "/x", &hides), REEVE_OK);
+    assert_int_equal(reeve_discovery_new(&b, p.stranger, "/x", NULL), REEVE_OK);
+    register_as(a, "hidden");
+    assert_int_equal(reeve_provider_new(&all, p.stranger, "/x", "shop", NULL), REEVE_OK);
+    assert_int_equal(reeve_provider_wait(all, 5000), REEVE_NO_AUTH); // nothing that may be read
+    assert_int_equal(found(b, REEVE_NO_AUTH, 0), 0);
+    register_as(b, "one");
+    crig_advance(p.w, 2000);
+    assert_int_equal(reeve_provider_wait(all, 5000), REEVE_OK);
+    assert_false(reeve_provider_stale(all, NULL));
+    assert_int_equal(provided(all), 1);
+    assert_int_equal(found(b, REEVE_OK, 1), 1);
+    register_as(b, "two");
+    crig_run(p.w);
+    assert_int_equal(provided(all), 2);
+    // Let in at last, it is seen with the next change.
+    static const struct reeve_acl open[] = {{REEVE_PERM_ALL, "world", "anyone"}};
+    assert_int_equal(reeve_set_acl(p.hidden, "/x/shop/hidden", open, 1, -1, NULL), REEVE_OK);
+    register_as(b, "three");
+    crig_run(p.w);
+    assert_int_equal(provided(all), 4);
+    reeve_provider_free(&all);
+    reeve_discovery_free(&a);
+    reeve_discovery_free(&b);
+    crig_free(&p.w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +592,9 @@ int main(void)
         cmocka_unit_test(a_list_that_is_none_is_refused),
         cmocka_unit_test(the_servers_refusal_of_a_list_is_told),
         cmocka_unit_test(without_memory_nothing_is_made_open),
+        cmocka_unit_test(who_may_not_be_read_has_its_place),
+        cmocka_unit_test(a_member_who_hides_is_left_out),
+        cmocka_unit_test(an_instance_that_hides_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
