@@ -306,6 +306,7 @@ static void maybe_pause(struct guest *g)
         report_line(&w->report, "guest %u goes on", g->c->index);
         guest_run(g); // first of all it learns what time it is
         check_guest_woke(w, g->c->index);
+        guest_work_woke(g->work);
         stall(g, false);
     } else if (w->phase == PHASE_STORM && w->opt.faults && !g->paused_until_ns &&
                world_chance(w, 1, 700)) {

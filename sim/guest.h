@@ -53,6 +53,7 @@ bool guest_is_paused(const struct guest *g);
 struct guest_work *guest_work_new(struct guest *g);
 void guest_work_free(struct guest_work **w); // after the library: every callback has come
 void guest_work_tick(struct guest_work *w);  // something new to do
+void guest_work_woke(struct guest_work *w);  // it had slept
 void guest_work_leave(struct guest_work *w); // gives back what it has
 // The faults are long over: has everything gone on?
 void guest_work_check_calm(struct guest_work *w);

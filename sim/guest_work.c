@@ -6,16 +6,26 @@
 #include "base/mem.h"
 #include "sim/world.h"
 
-static const struct guest_part *const parts[] = {&guest_calls, &guest_locks, &guest_cache,
-                                                 &guest_partition};
+// clang-format off
+static const struct guest_part *const parts[] = {
+    &guest_calls,
+    &guest_locks,
+    &guest_cache,
+    &guest_partition,
+    &guest_rwlock,
+    &guest_semaphore,
+    &guest_counter,
+};
+// clang-format on
 
 enum {
     PARTS = sizeof(parts) / sizeof(parts[0]),
+    PARTS_MAX = 32,
     AT_ONCE = 3, // beside the plain calls: a run must not take long
     BY_SEED = 0x9a27,
     BOARDS = 1 << 16
 };
-_Static_assert((int)PARTS <= 32, "a bit each");
+_Static_assert((int)PARTS <= (int)PARTS_MAX, "a bit each");
 
 struct guest_common {
     unsigned parts; // bits
@@ -35,6 +45,22 @@ struct world *guest_world(const struct guest *g)
 bool guest_may_lose(const struct world *w, enum reeve_error why)
 {
     return why == REEVE_SESSION_EXPIRED || (why == REEVE_NO_NODE && check_guest_cut_off(w));
+}
+
+bool guest_may_fail(const struct world *w, enum reeve_error e)
+{
+    switch (e) {
+    case REEVE_SESSION_EXPIRED:
+    case REEVE_CANCELLED:
+    case REEVE_CLOSED:
+    case REEVE_OPERATION_TIMEOUT:
+    case REEVE_SYSTEM_ERROR:
+        return true;
+    case REEVE_BAD_ARGUMENTS:
+        return w->conf.observer_masters;
+    default:
+        return false;
+    }
 }
 
 // ---- which -----------------------------------------------------------------------------------
@@ -119,7 +145,7 @@ struct guest_work *guest_work_new(struct guest *g)
     k->common = w->guests;
     for (size_t i = 0; i < PARTS; i++) {
         if (k->common->parts & 1u << i) {
-            uint64_t seed = seed_of(w, 1 + i + (uint64_t)g->c->index * PARTS);
+            uint64_t seed = seed_of(w, 1 + i + (uint64_t)g->c->index * PARTS_MAX);
             k->parts[i] = parts[i]->start(g, k->common->boards[i], seed);
         }
     }
@@ -131,6 +157,15 @@ void guest_work_tick(struct guest_work *k)
     for (size_t i = 0; i < PARTS; i++) {
         if (k->parts[i]) {
             parts[i]->tick(k->parts[i]);
+        }
+    }
+}
+
+void guest_work_woke(struct guest_work *k)
+{
+    for (size_t i = 0; i < PARTS; i++) {
+        if (k->parts[i] && parts[i]->woke) {
+            parts[i]->woke(k->parts[i]);
         }
     }
 }

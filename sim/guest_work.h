@@ -22,13 +22,25 @@ struct guest_part {
     void *(*start)(struct guest *g, void *board, uint64_t seed);
     void (*tick)(void *part);  // something new to do; every 20 ms
     void (*leave)(void *part); // gives back what it has, frees its recipes
+    // It was paused, and the library has told it what it missed. May be NULL.
+    void (*woke)(void *part);
     // The faults are long over: has everything gone on? May be NULL.
     void (*check_calm)(void *part);
     void (*free)(void *part); // after the library: every callback has come
 };
 
-extern const struct guest_part guest_calls, guest_locks, guest_cache, guest_partition;
+extern const struct guest_part guest_calls;
+extern const struct guest_part guest_locks;
+extern const struct guest_part guest_cache;
+extern const struct guest_part guest_partition;
+extern const struct guest_part guest_rwlock;
+extern const struct guest_part guest_semaphore;
+extern const struct guest_part guest_counter;
 
 struct world *guest_world(const struct guest *g);
 // The session is over by the own clock; or the servers were first, see check_guest.h.
 bool guest_may_lose(const struct world *w, enum reeve_error why);
+// An error of a recipe that is in order: its session or its client is over, it was told to end, or
+// a server refused it: one whose disk is full, or for a tick an observer master whom it does not
+// expect there.
+bool guest_may_fail(const struct world *w, enum reeve_error e);

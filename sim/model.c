@@ -32,7 +32,7 @@ static size_t place(const struct model *m, struct slice path, bool *found)
     return lo;
 }
 
-static struct model_node *find(const struct model *m, struct slice path)
+const struct model_node *model_history(const struct model *m, struct slice path)
 {
     bool found;
     size_t i = place(m, path, &found);
@@ -51,7 +51,7 @@ static const struct model_version *version_at(const struct model_node *n, int64_
 
 const struct model_version *model_at(const struct model *m, struct slice path, int64_t zxid)
 {
-    const struct model_node *n = find(m, path.n == 0 && path.p ? SLICE_LIT("/") : path);
+    const struct model_node *n = model_history(m, path.n == 0 && path.p ? SLICE_LIT("/") : path);
     return n ? version_at(n, zxid) : NULL;
 }
 

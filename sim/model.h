@@ -63,6 +63,8 @@ void model_free(struct model **m);
 
 // A node as it was at a zxid; NULL if there was none.
 const struct model_version *model_at(const struct model *m, struct slice path, int64_t zxid);
+// All versions it ever had; NULL: it never was.
+const struct model_node *model_history(const struct model *m, struct slice path);
 int32_t model_children(const struct model *m, struct slice path, int64_t zxid);
 void model_stat(const struct model *m, struct slice path, int64_t zxid, struct node_stat *st);
 struct model_session *model_session(struct model *m, int64_t id); // NULL: never was

@@ -20,6 +20,7 @@
 #include "sim/sched.h"
 
 enum { HOSTS_MAX = 8, CLIENTS_MAX = 16, GUESTS_MAX = 4 };
+_Static_assert((int)THING_GUESTS_MAX == (int)CLIENTS_MAX, "a token each");
 
 #define SIM_MS ((int64_t)1000000)
 #define SIM_S  ((int64_t)1000000000)
