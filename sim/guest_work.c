@@ -12,6 +12,7 @@ static const struct guest_part *const parts[] = {
     &guest_locks,
     &guest_cache,
     &guest_partition,
+    &guest_group,
     &guest_rwlock,
     &guest_semaphore,
     &guest_counter,
