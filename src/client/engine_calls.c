@@ -272,7 +272,7 @@ static bool put(struct engine *e, struct slice frame)
     if (!port_out_put(&e->out, frame)) {
         return false;
     }
-    e->beat.sent = e->now;
+    heartbeat_ask(&e->beat, e->now);
     return true;
 }
 
@@ -324,7 +324,7 @@ static bool fill_call(struct engine *e, struct call *c)
     c->sent = (uint8_t)(c->sent < UINT8_MAX ? c->sent + 1 : UINT8_MAX);
     c->sent_at = e->now;
     c->sent_end = e->out.put;
-    e->beat.sent = e->now;
+    heartbeat_ask(&e->beat, e->now);
     call_list_take(&e->queue);
     call_list_add(&e->sent, c);
     return true;

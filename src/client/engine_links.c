@@ -424,7 +424,7 @@ static bool advance_main(struct engine *e)
         if (port_out_fits(&e->out, sizeof(ping)) && heartbeat_ping(&e->beat, e->now)) {
             must(port_out_put(&e->out, slice_of(ping, sizeof(ping))));
         }
-        e->beat.sent = e->now;
+        heartbeat_ask(&e->beat, e->now);
     }
     return advance_probe(e);
 }

@@ -17,7 +17,6 @@ bool heartbeat_ping(struct heartbeat *b, struct mono now)
         return false;
     }
     b->pings[(b->pings_first + b->pings_n++) % HEARTBEAT_PINGS_MAX] = now;
-    b->sent = now;
     return true;
 }
 

@@ -8,7 +8,11 @@
 //   nothing, nor do the answers to auth packets, which do not touch the session (Apache's
 //   processPacket answers them before touchSession), nor throttled requests.
 // - sent: a third of the timeout later a ping is due.
-// - heard: two thirds of the timeout later the connection is given up.
+// - heard: two thirds of the timeout later the connection is given up, but only if it was
+// - asked something since, a third of the timeout ago, or half of what was left of the session
+// then.
+//   Who did not run for a while (a program whose blocking calls drive the client, an event loop
+//   that was busy) did not ask, and cannot blame the server for its silence.
 //
 // Answers to pings come in the order of the pings; how many may be under way is bounded.
 #pragma once
@@ -22,6 +26,7 @@ enum { HEARTBEAT_PINGS_MAX = 8 };
 struct heartbeat {
     int32_t timeout_ms; // 0: there is no session
     struct mono proven, sent, heard;
+    struct mono asked; // the first that was sent after `heard`, if there is one
     struct mono pings[HEARTBEAT_PINGS_MAX]; // sent and not answered, oldest at first
     unsigned pings_first, pings_n;
 };
@@ -33,6 +38,15 @@ static inline void heartbeat_prove(struct heartbeat *b, struct mono asked)
 {
     if (asked.ns > b->proven.ns) {
         b->proven = asked;
+    }
+}
+
+// Something is sent that wants an answer.
+static inline void heartbeat_ask(struct heartbeat *b, struct mono now)
+{
+    b->sent = now;
+    if (b->asked.ns <= b->heard.ns) {
+        b->asked = now;
     }
 }
 
@@ -51,5 +65,12 @@ static inline struct mono heartbeat_ping_at(const struct heartbeat *b)
 
 static inline struct mono heartbeat_silent_at(const struct heartbeat *b)
 {
-    return (struct mono){b->heard.ns + (int64_t)b->timeout_ms * 2000000 / 3};
+    if (b->asked.ns <= b->heard.ns) {
+        return (struct mono){INT64_MAX};
+    }
+    int64_t third = (int64_t)b->timeout_ms * 1000000 / 3;
+    int64_t half = (heartbeat_lost_at(b).ns - b->asked.ns) / 2;
+    struct mono heard = {b->heard.ns + 2 * third};
+    struct mono asked = {b->asked.ns + (half < third ? half : third)};
+    return heard.ns > asked.ns ? heard : asked;
 }

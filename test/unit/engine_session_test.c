@@ -62,6 +62,27 @@ static void a_silent_server_is_left_and_the_session_moves(void **state)
     erig_free(r);
 }
 
+// It did not run for a while, and so it has asked nothing: that is no silence of the server's.
+static void a_pause_is_no_silence(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected(plain);
+    erig_jump(r, 5000);
+    erig_set(r, "/y");
+    erig_expect(r, "");
+    erig_serve(r, 0, OP_PING, 1, 0);
+    erig_serve(r, 0, OP_SET_DATA, 1, 0);
+    erig_expect(r, "done set /y 0\n");
+    erig_jump(r, 5000); // and this time it says nothing
+    erig_set(r, "/z");
+    erig_wait(r, 499);
+    erig_expect(r, "");
+    erig_wait(r, 1); // half of what is left is for the others
+    assert_true(erig_saw(r, "state SUSPENDED (" LOST_A "nothing was heard for 5500 ms)\n"));
+    assert_true(erig_saw(r, "dial 0 b:2181\n"));
+    erig_free(r);
+}
+
 static void lost_by_its_own_clock(void **state)
 {
     (void)state;
@@ -705,6 +726,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pings_when_it_has_nothing_to_say),
         cmocka_unit_test(a_silent_server_is_left_and_the_session_moves),
+        cmocka_unit_test(a_pause_is_no_silence),
         cmocka_unit_test(lost_by_its_own_clock),
         cmocka_unit_test(lost_before_an_answer_that_came_in_its_sleep),
         cmocka_unit_test(the_deadline_counts_from_the_sending),

@@ -275,6 +275,28 @@ static void with_a_thread_callbacks_are_made_on_it(void **state)
     }
 }
 
+// Between blocking calls nobody drives. The next one finds what has come meanwhile, and does not
+// take the pause for a silence of the server: its write goes through.
+static void a_pause_between_blocking_calls(void **state)
+{
+    struct server *s = *state;
+    for (int asked = 0; asked < 2; asked++) {
+        char servers[100];
+        snprintf(servers, sizeof(servers), "127.0.0.1:%u", s->port);
+        struct reeve_options o = {.servers = servers, .session_timeout_ms = 1500};
+        struct reeve *zk;
+        assert_int_equal(reeve_new(&zk, &o), REEVE_OK);
+        expect_ok(zk);
+        if (asked) { // and the answer is not waited for
+            assert_int_equal(reeve_get_async(zk, "/a", NULL, NULL, NULL), REEVE_OK);
+            assert_int_equal(reeve_wait_connected(zk, 0), REEVE_OK);
+        }
+        (void)poll(NULL, 0, 1100);
+        assert_int_equal(reeve_set(zk, "/a", "x", 1, -1, NULL), REEVE_OK);
+        reeve_close(&zk);
+    }
+}
+
 static void count_done(void *ctx, const struct reeve_result *r)
 {
     *(int *)ctx += r->error == REEVE_OK;
@@ -837,6 +859,7 @@ int main(void)
         TEST(with_a_thread),
         TEST(with_a_thread_callbacks_are_made_on_it),
         TEST(without_a_thread),
+        TEST(a_pause_between_blocking_calls),
         TEST(with_an_event_loop),
         TEST(an_event_loop_is_woken),
         TEST(an_event_loop_hears_that_a_waiting_call_drove),
