@@ -8,6 +8,8 @@
 //
 // ENTERING looks at `ready` (with a watch) and then at the list of members; who finds enough of
 // them makes `ready`. The last one to come always finds enough, so nobody else has to look twice.
+// A member has the same name in all its sessions, so that it can never be there twice: what a lost
+// session has left behind is deleted before it enters anew.
 // LEAVING repeats: list the members; the lowest waits for the highest to go, all others go at once
 // and wait for the lowest. Answers of an earlier look are recognised by its number and ignored.
 
@@ -23,6 +25,7 @@ struct reeve_double_barrier {
     uint32_t members;
     struct reeve_double_barrier_options opt;
     char *path, *ready;
+    char *name; // of the member's node
     void *data;
     struct kit_seat seat;
     enum state state;
@@ -176,15 +179,56 @@ static void on_ready(struct kit_object *o, void *arg, const struct reeve_result 
     }
 }
 
+static enum reeve_error take_seat(struct reeve_double_barrier *b);
+static void delete_former(struct reeve_double_barrier *b);
+
+static void on_former_gone(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    struct reeve_double_barrier *b = (struct reeve_double_barrier *)o;
+    if (is_old(b, arg)) {
+        return;
+    }
+    enum reeve_error e = r->error;
+    if (kit_is_transient(e)) {
+        delete_former(b);
+        return;
+    }
+    e = e == REEVE_OK || e == REEVE_NO_NODE ? take_seat(b) : e;
+    if (e) {
+        finish(b, OUT, e);
+    }
+}
+
+// Our node of a session that is lost to us; the servers have it still.
+static void delete_former(struct reeve_double_barrier *b)
+{
+    enum reeve_error e = kit_delete(&b->o, b->path, b->name, on_former_gone, (void *)b->look);
+    if (e) {
+        finish(b, OUT, e);
+    }
+}
+
 static void on_seat(struct kit_object *o, void *arg, enum reeve_error e)
 {
     (void)arg;
     struct reeve_double_barrier *b = (struct reeve_double_barrier *)o;
-    if (b->state == ENTERING && e) {
+    if (b->state == ENTERING && e == REEVE_NODE_EXISTS) {
+        delete_former(b);
+    } else if (b->state == ENTERING && e) {
         finish(b, OUT, e);
     } else if (b->state == ENTERING) {
         look(b);
     }
+}
+
+static enum reeve_error take_seat(struct reeve_double_barrier *b)
+{
+    char *name = kit_str(b->o.zk, b->name);
+    if (!name) {
+        return REEVE_NO_MEMORY;
+    }
+    return kit_seat_take(&b->seat, b->path, name, REEVE_EPHEMERAL, b->data, b->opt.data_len,
+                         on_seat, NULL);
 }
 
 // ---- leaving ------------------------------------------------------------------------------------
@@ -351,6 +395,7 @@ static void fini(struct kit_object *o)
     kit_seat_fini(&b->seat);
     kit_free(o->zk, b->path);
     kit_free(o->zk, b->ready);
+    kit_free(o->zk, b->name);
     kit_free(o->zk, b->data);
     kit_free(o->zk, b->watched);
 }
@@ -381,10 +426,12 @@ enum reeve_error reeve_double_barrier_new(struct reeve_double_barrier **bp, stru
     kit_seat_init(&b->seat, object);
     b->path = kit_str(zk, path);
     b->ready = kit_join(zk, path, "ready");
+    b->name = kit_name_kazoo(zk, "");
     b->data = kit_bytes(zk, b->opt.data, b->opt.data_len);
     e = kit_set_acl(object, b->opt.acl, b->opt.acl_n);
     b->opt.acl = NULL; // borrowed only until here
-    e = e ? e : b->path && b->ready && b->data ? kit_open(object) : REEVE_NO_MEMORY;
+    bool all = b->path && b->ready && b->name && b->data;
+    e = e ? e : all ? kit_open(object) : REEVE_NO_MEMORY;
     if (e) {
         kit_undo(object);
         return e;
@@ -404,16 +451,6 @@ void reeve_double_barrier_free(struct reeve_double_barrier **bp)
 
 // ---- calls --------------------------------------------------------------------------------------
 
-static enum reeve_error begin_enter(struct reeve_double_barrier *b)
-{
-    char *name = kit_name_kazoo(b->o.zk, "");
-    if (!name) {
-        return REEVE_NO_MEMORY;
-    }
-    return kit_seat_take(&b->seat, b->path, name, REEVE_EPHEMERAL, b->data, b->opt.data_len,
-                         on_seat, NULL);
-}
-
 static enum reeve_error begin(struct reeve_double_barrier *b, const struct double_call *call)
 {
     if (b->o.closed) {
@@ -429,7 +466,7 @@ static enum reeve_error begin(struct reeve_double_barrier *b, const struct doubl
         e = kit_start(&b->o, &b->timeout, call->timeout_ms, on_time, NULL);
     }
     if (!e && call->enter) {
-        e = begin_enter(b);
+        e = take_seat(b);
     }
     if (e) {
         kit_cancel(&b->timeout);

@@ -278,6 +278,33 @@ static void a_lost_member_has_left(void **state)
     team_free(&t);
 }
 
+// It comes back while the servers still have the node of its lost session: nobody is two members.
+static void a_member_that_comes_back_counts_once(void **state)
+{
+    (void)state;
+    struct team t;
+    team_new(&t);
+    enter(&t, 0, -1);
+    enter(&t, 1, -1);
+    crig_run(t.w);
+    crig_refuse(t.w, t.zk[0], true);
+    crig_cut(t.w, t.zk[0]);
+    while (!t.t[0].n) {
+        crig_advance(t.w, 1);
+    }
+    assert_int_equal(t.t[0].e, REEVE_SESSION_EXPIRED);
+    assert_int_equal(children(&t), 2);
+    crig_refuse(t.w, t.zk[0], false);
+    enter(&t, 0, -1);
+    crig_advance(t.w, 500);
+    assert_int_equal(told(&t), 1);
+    assert_int_equal(children(&t), 2);
+    enter(&t, 2, -1);
+    crig_advance(t.w, 500);
+    assert_int_equal(told(&t), 1 + MEMBERS);
+    team_free(&t);
+}
+
 static void survives_cuts(void **state)
 {
     (void)state;
@@ -363,6 +390,7 @@ int main(void)
         cmocka_unit_test(enter_and_leave_together),
         cmocka_unit_test(calls_have_their_time),
         cmocka_unit_test(a_lost_member_has_left),
+        cmocka_unit_test(a_member_that_comes_back_counts_once),
         cmocka_unit_test(survives_cuts),
         cmocka_unit_test(a_member_is_freed_at_any_time),
         cmocka_unit_test(a_member_without_memory_is_out_or_in),
