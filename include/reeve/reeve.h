@@ -26,10 +26,11 @@
 // Requests of one client are sent, executed and answered in the order they were submitted.
 //
 // When a connection is lost: reads without an answer are asked again at the next server, at most
-// twice. Writes fail with REEVE_CONNECTION_LOSS, all that were submitted until then, so that no
-// write is executed whose forerunner was lost; result.maybe_done tells those that may have been
-// executed from those that surely were not. What is submitted while there is no connection waits
-// for one: until the session is lost or, before the first session, for the session timeout.
+// twice. Writes that were sent fail with REEVE_CONNECTION_LOSS, and so do all that were submitted
+// behind them until then, so that no write is executed whose forerunner was lost;
+// result.maybe_done tells those that may have been executed from those that surely were not. What
+// is submitted while there is no connection waits for one: until the session is lost or, before the
+// first session, for the session timeout.
 //
 // Sessions: when nothing was heard for so long that the servers may have ended the session, the
 // client says so (REEVE_STATE_LOST) by its own clock, connected or not, no later than any server

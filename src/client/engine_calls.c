@@ -62,6 +62,16 @@ static void set_fail_why(struct engine *e, const char *why)
     snprintf(e->fail_why, sizeof(e->fail_why), "%s", why);
 }
 
+// Whether a write is among those that are to be told of their failure.
+static bool has_failed_write(const struct engine *e)
+{
+    const struct call *c = e->failed.first;
+    while (c && !c->write) {
+        c = c->next;
+    }
+    return c != NULL;
+}
+
 void calls_lost(struct engine *e, const char *why)
 {
     set_fail_why(e, why);
@@ -74,9 +84,10 @@ void calls_lost(struct engine *e, const char *why)
             call_list_add(&e->queue, c);
         }
     }
-    // What an orderly move has held back was behind nothing that is lost.
+    // What was not sent waits for the next connection, unless it is behind a write that is lost.
+    bool lost = has_failed_write(e);
     for (struct call *c = call_list_take(&queue); c; c = call_list_take(&queue)) {
-        if (c->silent || (c->write && !e->leaving)) {
+        if (c->silent || (c->write && lost)) {
             fail(e, c, REEVE_CONNECTION_LOSS);
         } else {
             call_list_add(&e->queue, c);

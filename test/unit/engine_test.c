@@ -344,6 +344,35 @@ static void reads_are_asked_again_and_writes_fail_together(void **state)
     erig_free(r);
 }
 
+// A write that was not sent waits for the next connection if no write before it is lost: it may
+// have been submitted after the connection had ended, before anybody knew.
+static void writes_behind_nothing_that_is_lost_wait(void **state)
+{
+    (void)state;
+    struct erig *r = erig_connected((struct reeve_options){.request_timeout_ms = 700});
+    erig_get(r, "/1");
+    r->stuck = true;
+    erig_get(r, "/2");
+    struct reeve_request q = {.op = REEVE_OP_SET, .path = "/3", .timeout_ms = 5000};
+    struct call *c;
+    engine_on_gone(r->e, 0, "reset"); // what is submitted now finds the link gone
+    struct reeve_allocator a = erig_allocator(r);
+    assert_int_equal(call_new(&a, "", 1000, &q, &c), REEVE_OK);
+    c->submitted = r->now;
+    engine_submit(r->e, c);
+    r->submitted++;
+    r->links[0].open = false;
+    erig_run(r);
+    erig_expect(r, "state SUSPENDED (" LOST_A "reset)\ndial 0 b:2181\n");
+    r->stuck = false;
+    erig_reconnect(r);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_serve(r, 0, OP_GET_DATA, 1, 0);
+    erig_serve(r, 0, OP_SET_DATA, 2, 0);
+    erig_expect(r, "state CONNECTED 7 6000\ndone get /1 0\ndone get /2 0\ndone set /3 0\n");
+    erig_free(r);
+}
+
 static void maybe_done_needs_the_last_byte(void **state)
 {
     (void)state;
@@ -667,6 +696,7 @@ int main(void)
         cmocka_unit_test(what_waits_is_sent_in_order_as_soon_as_there_is_a_session),
         cmocka_unit_test(the_handshake_says_what_is_known),
         cmocka_unit_test(reads_are_asked_again_and_writes_fail_together),
+        cmocka_unit_test(writes_behind_nothing_that_is_lost_wait),
         cmocka_unit_test(maybe_done_needs_the_last_byte),
         cmocka_unit_test(a_read_is_sent_three_times),
         cmocka_unit_test(a_connection_that_lived_is_replaced_at_once_another_after_a_wait),
