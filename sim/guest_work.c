@@ -16,6 +16,7 @@ static const struct guest_part *const parts[] = {
     &guest_rwlock,
     &guest_semaphore,
     &guest_counter,
+    &guest_barrier,
 };
 // clang-format on
 
