@@ -193,8 +193,10 @@ static int no_connection(struct cli *c, int64_t waited_ms)
     char log[512];
     notes_get_log(c->notes, log, sizeof(log));
     const char *why = c->why[0] ? c->why : log;
-    out_error(&c->out, "%s: no connection to %s within %g seconds%s%s", c->command, c->server,
-              (double)waited_ms / 1000.0, why[0] ? ": " : "", why);
+    bool many = strchr(c->server, ',') != NULL;
+    out_error(&c->out, "%s: no connection to %s within %g seconds%s%s%s", c->command, c->server,
+              (double)waited_ms / 1000.0, why[0] ? ": " : "", why,
+              many ? "; `status` asks each of them" : "");
     return CLI_NO_CONNECTION;
 }
 

@@ -179,6 +179,20 @@ static char *lower(const char *s)
     return low;
 }
 
+// What a server says of a request without a path is less than people need.
+static int fail_reconfig(struct cli *c, const struct reeve_result *r)
+{
+    if (r->error == REEVE_BAD_ARGUMENTS) {
+        return cli_usage(c, "the server takes this for wrong: a member is written "
+                            "server.ID=host:port:port[:role];port, -remove wants IDs, and voters "
+                            "must be left");
+    }
+    if (r->error == REEVE_BAD_VERSION) {
+        return cli_refuse(c, "the configuration has another version by now; `config` shows it");
+    }
+    return cli_fail(c, r);
+}
+
 static int reconfig(struct cli *c, const struct args *a, const char *members, int64_t version)
 {
     char *joining = lower(args_value(a, "add")), *leaving = lower(args_value(a, "remove"));
@@ -191,7 +205,7 @@ static int reconfig(struct cli *c, const struct args *a, const char *members, in
     struct reeve_result r;
     int code = CLI_OK;
     if (cli_call(c, &q, &r) != REEVE_OK) {
-        code = cli_fail(c, &r);
+        code = fail_reconfig(c, &r);
     } else {
         print_config(c, &r, "Committed new configuration:\n", args_has(a, "s"));
     }

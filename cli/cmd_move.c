@@ -343,6 +343,11 @@ int cmd_rm(struct cli *c, const struct args *a)
     bool force = args_has(a, "f");
     int worst = CLI_OK;
     for (int i = 0; i < a->n; i++) {
+        if (a->arg[i][0] == '\0') {
+            return cli_usage(c, "a path is empty");
+        }
+    }
+    for (int i = 0; i < a->n; i++) {
         char *path = cli_path(c, a->arg[i], false);
         char *words[] = {path, NULL};
         struct args one = {.n = 1, .arg = words, .dashes = -1};

@@ -128,10 +128,21 @@ static void print_table(struct cli *c, const struct ensemble *e)
 static size_t voters(const struct ensemble *e)
 {
     size_t n = 0;
-    for (size_t i = 0; i < e->n; i++) {
-        n += e->v[i].member && !e->v[i].observer;
+    for (size_t i = 0; i < e->members_n; i++) {
+        n += !e->members[i].observer;
     }
     return n;
+}
+
+// A leader that has lost most of its followers takes a moment to notice.
+static bool most_voters_are_down(const struct ensemble *e)
+{
+    size_t serving = 0;
+    for (size_t i = 0; i < e->n; i++) {
+        const struct ensemble_server *s = &e->v[i];
+        serving += s->answered && s->facts.serving && !s->observer;
+    }
+    return serving * 2 <= voters(e) && voters(e) > 0;
 }
 
 static void print_verdict(struct cli *c, const struct ensemble *e)
@@ -143,7 +154,8 @@ static void print_verdict(struct cli *c, const struct ensemble *e)
                out_color(&c->out, bad ? OUT_RED : OUT_GREEN), quorum ? "in service" : "NO QUORUM",
                out_color_end(&c->out), e->n - down, e->n, e->n == 1 ? "serves" : "serve");
     if (voters(e) > 0) {
-        out_printf(&c->out, ", %zu voters", voters(e));
+        out_printf(&c->out, ", %zu voters%s", voters(e),
+                   quorum && most_voters_are_down(e) ? "; most of them do not serve" : "");
     }
     if (e->members_n == 0 && !(e->n == 1 && strcmp(e->v[0].facts.mode, "standalone") == 0)) {
         out_printf(&c->out, "; nobody says who else belongs to it");

@@ -110,6 +110,10 @@ static int run_row(struct cli *c, const struct cli_command *row, const struct ar
         return cli_usage(c, a->n < row->args_min ? "an argument is missing"
                                                  : "there are too many arguments");
     }
+    // Most likely a variable of a script that is not set, and not meant to be the whole tree.
+    if (row->flags & CLI_PATHS && a->n > 0 && a->arg[0][0] == '\0') {
+        return cli_usage(c, "the path is empty");
+    }
     if (!(row->flags & CLI_OFFLINE)) {
         int no = cli_need_connection(c, own_limit_ms(a));
         if (no != CLI_OK) {

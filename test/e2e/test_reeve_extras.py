@@ -333,6 +333,7 @@ def test_rm(service, conn, top):
     assert run(service, "rm", f"{top}/a").err == (
         f"reeve: rm: {top}/a has children; -r deletes them too (NOTEMPTY)\n")
     assert run(service, "rm", f"{top}/none").code == NO
+    assert run(service, "rm", "-r", f"{top}/d", "").code == USAGE  # and nothing is deleted
     assert ok(service, "rm", "-f", f"{top}/none").out == ""
     answer = run(service, "rm", "-r", f"{top}/a", f"{top}/none", f"{top}/c")
     assert answer.code == NO and f"{top}/none (NONODE)" in answer.err

@@ -240,6 +240,12 @@ def test_status_where_members_do_not_tell_client_ports(make_ensemble):
     one = reeve(e[1].hosts, "status")
     assert one.code == NO
     assert "where its clients connect is not known; name it with -s" in one.out
+    follower = next(m for m in (e[1], e[2]) if m is not e.leader())
+    follower.pause()                    # the leader has not noticed yet
+    answer = reeve(hosts(e), "status", "-t", "300")
+    follower.resume()
+    assert answer.lines[-1] == (
+        "in service, 1 of 3 servers serve, 3 voters; most of them do not serve")
 
 
 def test_status_where_srvr_is_not_allowed(make_server):

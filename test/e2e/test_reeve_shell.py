@@ -159,6 +159,13 @@ def test_a_mistyped_command_is_recognised():
     assert "is it" not in program("xyzzyxyzzy").err
 
 
+@pytest.mark.parametrize("args", [("ls", ""), ("rm", "-r", ""), ("lock", "", "--", "true")])
+def test_an_empty_path_is_no_root(args):
+    """It comes of a variable that is not set."""
+    answer = program("-s", f"127.0.0.1:{harness.free_port()}", "--connect-timeout", "100", *args)
+    assert answer.code == USAGE and "path is empty" in answer.err
+
+
 def test_no_connection():
     port = harness.free_port()
     begun = time.monotonic()
@@ -169,6 +176,9 @@ def test_no_connection():
                     ".*refused", answer.err), answer
     assert program("-s", f"127.0.0.1:{port}", "--connect-timeout", "200", "-waitforconnection",
                    "ls", "/").code == NO_CONNECTION
+    two = program("-s", f"127.0.0.1:{port},127.0.0.1:{harness.free_port()}",
+                  "--connect-timeout", "200", "ls", "/")
+    assert "`status` asks each of them" in two.err
 
 
 def test_a_command_with_its_own_limit_waits_no_longer_for_a_connection():
@@ -569,7 +579,10 @@ def test_an_ensemble(make_ensemble, members, tmp_path):
     assert answer.out.startswith("Committed new configuration:\n")
     assert answer.out.count("server.") == 2
     version = re.search(r"version=(\w+)", answer.out).group(1)
-    assert do(f"reconfig -v 1 -add {third}").code == NO
+    stale = do(f"reconfig -v 1 -add {third}")
+    assert stale.code == NO and "another version" in stale.err
+    wrong = do("reconfig -add " + third.replace("server.", ""))
+    assert wrong.code == USAGE and "server.ID=host:port:port" in wrong.err
     answer = do(f"reconfig -v {version} -s -add {third}")
     assert answer.code == OK and answer.out.count("server.") == 3 and "cZxid" in answer.out
     members_file = tmp_path / "members.cfg"
