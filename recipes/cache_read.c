@@ -265,6 +265,14 @@ static void listed(struct reeve_cache *c, struct cache_node *n, const struct ree
     n->listed_pzxid = r->stat.pzxid;
 }
 
+// Whether a node that may not be read is taken as one that is not there. The top one cannot be
+// under one-shot watches: no watch would tell when it may be read, and servers before 3.8.4 would
+// answer for ever that it is there, and may not be read.
+static bool is_hidden(const struct reeve_cache *c, const struct cache_node *n, unsigned what)
+{
+    return what == CACHE_TODO_GET && !(c->one_shot && n == c->tree.top);
+}
+
 static void answered(struct reeve_cache *c, struct cache_node *n, unsigned what,
                      const struct reeve_result *r)
 {
@@ -285,7 +293,7 @@ static void answered(struct reeve_cache *c, struct cache_node *n, unsigned what,
         n->listed_round = c->round;
     } else if (e == REEVE_NO_NODE && what == CACHE_TODO_LIST) {
         cache_want(c, n, CACHE_TODO_GET);
-    } else if (e == REEVE_NO_NODE || (e == REEVE_NO_AUTH && what == CACHE_TODO_GET)) {
+    } else if (e == REEVE_NO_NODE || (e == REEVE_NO_AUTH && is_hidden(c, n, what))) {
         no_node(c, n);
     } else if (e == REEVE_TOO_BIG || e == REEVE_MALFORMED || e == REEVE_NO_AUTH) {
         cache_fail(c, e);

@@ -31,7 +31,11 @@ struct reeve_value {
     bool making;
     struct value_set *waiting; // for the node
     struct kit_timer again;
+    bool lost_sight; // the cache has failed
+    struct kit_timer look;
 };
+
+enum { LOOK_MS = 1000 }; // before a cache that has failed is tried again
 
 static void make_node(struct reeve_value *v);
 static void end_set(struct reeve_value *v, struct value_set *set, enum reeve_error e,
@@ -110,10 +114,30 @@ static void make_node(struct reeve_value *v)
     }
 }
 
+static void look_again(struct kit_object *o, void *arg)
+{
+    (void)arg;
+    struct reeve_value *v = (struct reeve_value *)o;
+    if (v->lost_sight && v->cache && !o->closed && !o->ended) {
+        v->lost_sight = false;
+        if (reeve_cache_resync(v->cache) == REEVE_NO_MEMORY) {
+            v->lost_sight = true;
+            (void)kit_start(o, &v->look, LOOK_MS, look_again, NULL); // else the next set
+        }
+    }
+}
+
 static void on_event(void *ctx, const struct reeve_cache_event *ev)
 {
     struct reeve_value *v = ctx;
-    if (!v->opt.changed) {
+    if (v->o.closed || v->o.ended) {
+        return;
+    }
+    if (ev->type == REEVE_CACHE_FAILED && !kit_is_over(ev->error)) {
+        v->lost_sight = true;
+        (void)kit_start(&v->o, &v->look, LOOK_MS, look_again, NULL);
+    }
+    if (!v->opt.changed || kit_is_closing(&v->o)) {
         return;
     }
     if (ev->type == REEVE_CACHE_CREATED || ev->type == REEVE_CACHE_CHANGED) {
@@ -131,13 +155,18 @@ static void on_session(struct kit_object *o, const struct reeve_session *s)
     ledger_on_session(&v->ledger, s);
     if (s->state == REEVE_STATE_CONNECTED) {
         make_node(v);
+        look_again(o, NULL);
     }
 }
 
 static void on_close(struct kit_object *o)
 {
     struct reeve_value *v = (struct reeve_value *)o;
+    if (!o->ended) { // else the cache has gone by itself
+        reeve_cache_free(&v->cache);
+    }
     kit_cancel(&v->again);
+    kit_cancel(&v->look);
     go_on(v, kit_why_closed(o));
     ledger_close(&v->ledger);
 }
@@ -206,7 +235,6 @@ void reeve_value_free(struct reeve_value **vp)
     struct reeve_value *v = *vp;
     *vp = NULL;
     if (v) {
-        reeve_cache_free(&v->cache);
         kit_close(&v->o);
     }
 }
@@ -264,6 +292,7 @@ static void take_set(struct kit_object *o, void *arg)
     } else if (v->waiting) {
         wait_for_node(v, set);
     } else {
+        look_again(o, NULL);
         ledger_write(&v->ledger, &set->write);
     }
 }

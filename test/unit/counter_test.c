@@ -432,6 +432,49 @@ static void a_failed_set_is_not_taken_for_done(void **state)
     }
 }
 
+// It follows again when there is memory again, or a right to read.
+static void a_value_follows_again(void **state)
+{
+    (void)state;
+    bool failed = true;
+    for (size_t at = 1; failed; at++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+        struct reeve_value *v;
+        struct heard h = {0};
+        struct reeve_value_options o = {.changed = on_change, .ctx = &h};
+        assert_int_equal(reeve_value_new(&v, zk, "/v", &o), REEVE_OK);
+        crig_advance(w, 100);
+        assert_int_equal(reeve_set_async(other, "/v", "new", 3, -1, NULL, NULL), REEVE_OK);
+        crig_fail_alloc(w, at, 2);
+        crig_run(w);
+        failed = crig_alloc_failed(w);
+        crig_fail_alloc(w, 0, 0);
+        crig_advance(w, 20000);
+        (void)reeve_set(other, "/v", "new", 3, -1, NULL);
+        crig_advance(w, 5000);
+        assert_string_equal(h.data, "new");
+        reeve_value_free(&v);
+        crig_free(&w);
+    }
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+    struct reeve_value *v;
+    struct heard h = {0};
+    static const struct reeve_acl none[] = {{REEVE_PERM_ADMIN, "world", "anyone"}};
+    static const struct reeve_acl all[] = {{REEVE_PERM_ALL, "world", "anyone"}};
+    struct reeve_value_options o = {.seed = "old", .seed_len = 3, .changed = on_change, .ctx = &h};
+    assert_int_equal(reeve_create_acl(other, "/v", "hidden", 6, 0, none, 1, NULL), REEVE_OK);
+    assert_int_equal(reeve_value_new(&v, zk, "/v", &o), REEVE_OK);
+    crig_advance(w, 3000);
+    assert_int_equal(h.n, 0);
+    assert_int_equal(reeve_set_acl(other, "/v", all, 1, -1, NULL), REEVE_OK);
+    crig_advance(w, 3000);
+    assert_string_equal(h.data, "hidden");
+    reeve_value_free(&v);
+    crig_free(&w);
+}
+
 static int kind_of(struct crig *w, const char *path)
 {
     const struct tree *t = crig_server(w)->tree;
@@ -506,6 +549,7 @@ int main(void)
         cmocka_unit_test(a_value_is_shared),
         cmocka_unit_test(a_value_is_set_once_whatever_is_cut),
         cmocka_unit_test(a_value_that_was_deleted_is_made_again),
+        cmocka_unit_test(a_value_follows_again),
         cmocka_unit_test(a_failed_set_is_not_taken_for_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
