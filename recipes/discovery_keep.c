@@ -62,14 +62,20 @@ static void unwatch(struct keep *k)
 // Nothing may be touched after it.
 static void gone(struct keep *k, enum reeve_error e)
 {
+    struct kit_object *o = k->o;
     k->stopping = false;
     kit_cancel(&k->again);
     unwatch(k);
-    k->fn(k->o, k, KEEP_GONE, e);
+    k->fn(o, k, KEEP_GONE, e);
+    kit_drop(o);
 }
 
+// Its object lives until it is gone: what waits for the next session is nobody else's.
 void keep_stop(struct keep *k)
 {
+    if (!k->stopping) {
+        kit_hold(k->o);
+    }
     k->wanted = false;
     k->stopping = true;
     k->failed = false;

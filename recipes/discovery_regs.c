@@ -9,6 +9,7 @@ struct registration {
     struct registration *next;
     const void *subject;
     bool known;                    // was there once
+    bool missed;                   // told as lost or failed, and not as there since
     bool leaving;                  // or has failed
     struct regs_order *waiting;    // for it to be there
     struct regs_order *taking_off; // for it to be gone
@@ -69,6 +70,7 @@ static struct registration *find(struct regs *s, const char *path)
 
 static void tell(struct registration *r, enum reeve_registration what, enum reeve_error e)
 {
+    r->missed = what != REEVE_REGISTERED;
     if (r->known && !r->leaving && !r->regs->o->closed) {
         r->regs->class->changed(r->regs->o, r->subject, what, e);
     }
@@ -112,7 +114,7 @@ static void on_keep(struct kit_object *o, struct keep *k, enum keep_news news, e
     struct registration *r = (struct registration *)k;
     switch (news) {
     case KEEP_THERE: {
-        bool again = r->known && !r->waiting;
+        bool again = r->known && (!r->waiting || r->missed);
         r->known = true;
         if (again) {
             tell(r, REEVE_REGISTERED, REEVE_OK);

@@ -404,6 +404,66 @@ static void comes_back_with_a_new_session(void **state)
     crig_free(&w);
 }
 
+// Its data changes while there is no session: it is told as lost, and as there again, whoever else
+// waits for it.
+static void comes_back_with_other_data(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL);
+    struct reeve_discovery *d;
+    struct seen seen = {0}, update = {0};
+    const struct reeve_discovery_options o = {.changed = on_changed, .ctx = &seen};
+    assert_int_equal(reeve_discovery_new(&d, zk, "/b", &o), REEVE_OK);
+    assert_int_equal(reeve_discovery_register(d, &plain, NULL), REEVE_OK);
+    crig_refuse(w, zk, true);
+    crig_cut(w, zk);
+    crig_advance(w, 20000);
+    assert_int_equal(seen.lost, 1);
+    assert_int_equal(reeve_discovery_update_async(d, &plain, on_done, &update), REEVE_OK);
+    crig_refuse(w, zk, false);
+    crig_advance(w, 5000);
+    assert_int_equal(update.calls, 1);
+    assert_int_equal(update.error, REEVE_OK);
+    assert_int_equal(seen.registered, 1);
+    expect_node(w, "/b/svc/id-1", plain_text);
+    reeve_discovery_free(&d);
+    crig_free(&w);
+}
+
+// Freed while there is no session, with and without an order to unregister before it: what outlives
+// sessions is unregistered in the next one.
+static void is_freed_between_sessions(void **state)
+{
+    (void)state;
+    for (int ordered = 0; ordered < 2; ordered++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL);
+        struct reeve_discovery *d;
+        struct reeve_instance i = plain;
+        struct seen off = {0};
+        i.type = REEVE_SERVICE_STATIC;
+        assert_int_equal(reeve_discovery_new(&d, zk, "/b", NULL), REEVE_OK);
+        assert_int_equal(reeve_discovery_register(d, &i, NULL), REEVE_OK);
+        crig_refuse(w, zk, true);
+        crig_cut(w, zk);
+        crig_advance(w, 20000);
+        if (ordered) {
+            assert_int_equal(reeve_discovery_unregister_async(d, "svc", "id-1", on_done, &off),
+                             REEVE_OK);
+            crig_run(w);
+        }
+        reeve_discovery_free(&d);
+        crig_advance(w, 1000);
+        crig_refuse(w, zk, false);
+        crig_advance(w, 5000);
+        expect_node(w, "/b/svc/id-1", NULL);
+        assert_int_equal(off.calls, ordered);
+        assert_int_equal(off.error, REEVE_OK);
+        crig_free(&w);
+    }
+}
+
 // A server whose disk is full refuses writes until there is space.
 static void waits_for_a_full_disk(void **state)
 {
@@ -642,6 +702,8 @@ int main(void)
         cmocka_unit_test(refuses_bad_arguments),
         cmocka_unit_test(registers_and_is_found),
         cmocka_unit_test(static_ones_stay),
+        cmocka_unit_test(comes_back_with_other_data),
+        cmocka_unit_test(is_freed_between_sessions),
         cmocka_unit_test(waits_for_a_full_disk),
         cmocka_unit_test(comes_back_with_a_new_session),
         cmocka_unit_test(replaces_its_own_old_node),
