@@ -152,7 +152,7 @@ static void on_asked(void *ctx, enum reeve_error e, const struct reeve_contender
     for (size_t i = 0; !e && i < list->n; i++) {
         check_was_there(h, &list->list[i]);
     }
-    if (e && e != REEVE_SESSION_EXPIRED && e != REEVE_CONNECTION_LOSS && h->group) {
+    if (e && h->group && !guest_may_go_unanswered(h->part->g, e)) {
         wrong(h, reeve_error_name(e), "members");
     }
 }

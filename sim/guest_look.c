@@ -118,6 +118,14 @@ int64_t guest_session(const struct guest *g)
     return s.id;
 }
 
+bool guest_may_go_unanswered(const struct guest *g, enum reeve_error e)
+{
+    struct reeve_session s;
+    reeve_get_session(g->zk, &s);
+    return e == REEVE_SESSION_EXPIRED ||
+           (e == REEVE_CONNECTION_LOSS && s.state == REEVE_STATE_CONNECTING);
+}
+
 bool guest_may_be_refused(const struct world *w, enum reeve_error e)
 {
     return e == REEVE_SYSTEM_ERROR || (e == REEVE_BAD_ARGUMENTS && w->conf.observer_masters);

@@ -13,6 +13,7 @@ static const struct guest_part *const parts[] = {
     &guest_cache,
     &guest_partition,
     &guest_group,
+    &guest_discovery,
     &guest_rwlock,
     &guest_semaphore,
     &guest_counter,

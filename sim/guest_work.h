@@ -34,6 +34,7 @@ extern const struct guest_part guest_locks;
 extern const struct guest_part guest_cache;
 extern const struct guest_part guest_partition;
 extern const struct guest_part guest_group;
+extern const struct guest_part guest_discovery;
 extern const struct guest_part guest_rwlock;
 extern const struct guest_part guest_semaphore;
 extern const struct guest_part guest_counter;
