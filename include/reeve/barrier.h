@@ -25,7 +25,7 @@
 // - A member that is lost (its session ends) before the others entered does not count any more; one
 //   that is lost later has left. A member whose own session is lost gets SESSION_EXPIRED from the
 //   call it waits in, or from leave, and options.lost is called: it has left without wanting to.
-// - An object that enters again after that is one member, also while the servers still have its lost
+// - An object that enters again after that is one member, also while the servers have its lost
 //   session. (A program that is started anew is another one until they have ended the former one.)
 // - It can be used again when all have left, not before.
 // - kazoo's leave also waits until `ready` is gone, and kazoo never looks whether there are enough
