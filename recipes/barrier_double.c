@@ -6,8 +6,10 @@
 //          ENTERING --timeout, free--> GIVING_UP --seat left--> OUT
 //          any --session lost--> OUT
 //
-// ENTERING looks at `ready` (with a watch) and then at the list of members; who finds enough of
-// them makes `ready`. The last one to come always finds enough, so nobody else has to look twice.
+// ENTERING first takes away a `ready` without members, which was left by members that were lost
+// inside. Then it takes its seat, looks at `ready` (with a watch) and at the list of members; who
+// finds enough of them makes `ready`. The last one to come always finds enough, so nobody else has
+// to look twice.
 // A member has the same name in all its sessions, so that it can never be there twice: what a lost
 // session has left behind is deleted before it enters anew.
 // LEAVING repeats: list the members; the lowest waits for the highest to go, all others go at once
@@ -231,6 +233,59 @@ static enum reeve_error take_seat(struct reeve_double_barrier *b)
                          on_seat, NULL);
 }
 
+static void sit(struct reeve_double_barrier *b)
+{
+    b->look++;
+    enum reeve_error e = take_seat(b);
+    if (e) {
+        finish(b, OUT, e);
+    }
+}
+
+static void on_swept(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    struct reeve_double_barrier *b = (struct reeve_double_barrier *)o;
+    if (is_old(b, arg)) {
+        return;
+    }
+    if (kit_is_transient(r->error) || kit_is_over(r->error)) {
+        trouble(b, r->error);
+    } else {
+        sit(b); // also if it may not be deleted
+    }
+}
+
+// Whether there is `ready` and nobody else, but for our own node of a lost session.
+static bool is_left_behind(const struct reeve_double_barrier *b, const struct reeve_result *r)
+{
+    bool ready = false;
+    for (size_t i = 0; i < r->children_n; i++) {
+        bool this = is_ready_node(r->children[i]);
+        if (!this && strcmp(r->children[i], b->name) != 0) {
+            return false;
+        }
+        ready |= this;
+    }
+    return ready;
+}
+
+static void on_first_look(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    struct reeve_double_barrier *b = (struct reeve_double_barrier *)o;
+    if (is_old(b, arg)) {
+        return;
+    }
+    if (r->error && r->error != REEVE_NO_NODE) {
+        trouble(b, r->error);
+    } else if (is_left_behind(b, r)) {
+        struct reeve_request q = {
+            .op = REEVE_OP_DELETE, .path = b->ready, .version = REEVE_ANY_VERSION};
+        submit(b, &q, on_swept);
+    } else {
+        sit(b);
+    }
+}
+
 // ---- leaving ------------------------------------------------------------------------------------
 
 static void on_ready_gone(struct kit_object *o, void *arg, const struct reeve_result *r)
@@ -335,7 +390,10 @@ static void on_left(struct kit_object *o, void *arg, const struct reeve_result *
 static void look(struct reeve_double_barrier *b)
 {
     stop_looking(b);
-    if (b->state == ENTERING) {
+    if (b->state == ENTERING && b->seat.state == KIT_SEAT_EMPTY) {
+        struct reeve_request q = {.op = REEVE_OP_CHILDREN, .path = b->path};
+        submit(b, &q, on_first_look);
+    } else if (b->state == ENTERING) {
         struct reeve_request q = {.op = REEVE_OP_EXISTS, .path = b->ready, .watch = {on_event, b}};
         submit(b, &q, on_ready);
     } else if (b->state == LEAVING) {
@@ -461,17 +519,8 @@ static enum reeve_error begin(struct reeve_double_barrier *b, const struct doubl
     if (!allowed) {
         return REEVE_API_ERROR;
     }
-    enum reeve_error e = REEVE_OK;
-    if (call->timeout_ms >= 0) {
-        e = kit_start(&b->o, &b->timeout, call->timeout_ms, on_time, NULL);
-    }
-    if (!e && call->enter) {
-        e = take_seat(b);
-    }
-    if (e) {
-        kit_cancel(&b->timeout);
-    }
-    return e;
+    return call->timeout_ms >= 0 ? kit_start(&b->o, &b->timeout, call->timeout_ms, on_time, NULL)
+                                 : REEVE_OK;
 }
 
 static void take_call(struct kit_object *o, void *arg)
@@ -487,9 +536,7 @@ static void take_call(struct kit_object *o, void *arg)
     b->done = call.done;
     b->ctx = call.ctx;
     b->state = call.enter ? ENTERING : LEAVING;
-    if (!call.enter) {
-        look(b);
-    }
+    look(b);
 }
 
 static enum reeve_error send_call(struct reeve_double_barrier *b, bool enter, int64_t timeout_ms,

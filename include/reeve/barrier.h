@@ -19,7 +19,9 @@
 // - Layout: below the node one ephemeral node per member, with any name, and `ready` once enough
 //   members are there: Curator's DistributedDoubleBarrier and kazoo's DoubleBarrier, which may be
 //   members beside programs of this library.
-// - enter: OK comes when `members` have entered, or more. Whoever comes later passes at once.
+// - enter: OK comes when `members` have entered, or more. Whoever comes later passes at once, as
+//   long as one of them is there; a `ready` of members that were all lost inside is taken away by
+//   the first of this library to come after them (foreign programs would pass at once).
 // - leave: OK comes when all members have left, been lost, or given up: the one with the lowest
 //   name waits for the others, the others for it, so a leave wakes few.
 // - A member that is lost (its session ends) before the others entered does not count any more; one

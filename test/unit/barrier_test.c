@@ -305,6 +305,67 @@ static void a_member_that_comes_back_counts_once(void **state)
     team_free(&t);
 }
 
+// `ready` outlives members that die inside; who comes after them must not pass alone.
+static void nobody_passes_where_all_have_died(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 2; at++) {
+        struct team t;
+        team_new(&t);
+        for (size_t i = 0; i < MEMBERS; i++) {
+            enter(&t, i, -1);
+        }
+        crig_run(t.w);
+        assert_int_equal(told(&t), MEMBERS);
+        for (size_t i = 0; i < MEMBERS; i++) {
+            crig_expire(t.w, t.zk[i]);
+        }
+        crig_advance(t.w, 20000);
+        assert_int_equal(t.t[0].lost + t.t[1].lost + t.t[2].lost, MEMBERS);
+        assert_int_equal(children(&t), 1); // ready
+        if (at) {                          // lost in the middle of taking it away
+            crig_cut_after(t.w, t.zk[0], CRIG_TO_CLIENT, 1);
+        }
+        enter(&t, 0, -1);
+        crig_advance(t.w, 3000);
+        enter(&t, 1, -1);
+        crig_advance(t.w, 3000);
+        assert_int_equal(told(&t), MEMBERS);
+        assert_int_equal(children(&t), 2);
+        enter(&t, 2, -1);
+        crig_run(t.w);
+        assert_int_equal(told(&t), 2 * MEMBERS);
+        assert_int_equal(t.t[0].e, REEVE_OK);
+        team_free(&t);
+    }
+}
+
+// Who comes late passes, as long as one of those who were in time is there.
+static void who_comes_late_passes(void **state)
+{
+    (void)state;
+    struct team t;
+    struct told late = {0};
+    team_new(&t);
+    struct reeve_double_barrier *b;
+    struct reeve *zk = crig_client(t.w, NULL);
+    assert_int_equal(reeve_double_barrier_new(&b, zk, "/x/jobs", MEMBERS, NULL), REEVE_OK);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        enter(&t, i, -1);
+    }
+    crig_run(t.w);
+    crig_drop(t.w, &t.zk[0]);
+    crig_drop(t.w, &t.zk[1]);
+    t.b[0] = t.b[1] = NULL;
+    crig_advance(t.w, 20000);
+    assert_int_equal(reeve_double_barrier_enter_async(b, 1000, on_done, &late), REEVE_OK);
+    crig_run(t.w);
+    assert_int_equal(late.n, 1);
+    assert_int_equal(late.e, REEVE_OK);
+    reeve_double_barrier_free(&b);
+    team_free(&t);
+}
+
 static void survives_cuts(void **state)
 {
     (void)state;
@@ -391,6 +452,8 @@ int main(void)
         cmocka_unit_test(calls_have_their_time),
         cmocka_unit_test(a_lost_member_has_left),
         cmocka_unit_test(a_member_that_comes_back_counts_once),
+        cmocka_unit_test(nobody_passes_where_all_have_died),
+        cmocka_unit_test(who_comes_late_passes),
         cmocka_unit_test(survives_cuts),
         cmocka_unit_test(a_member_is_freed_at_any_time),
         cmocka_unit_test(a_member_without_memory_is_out_or_in),
