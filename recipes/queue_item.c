@@ -126,7 +126,7 @@ void queue_items_lost(struct reeve_queue *q)
 {
     for (struct reeve_queue_item *item = q->taken; item; item = item->next) {
         bool was_lost = !item->lock || atomic_exchange(&item->lost, true);
-        if (!was_lost && !item->busy && q->opt.lost && !q->o.closed) {
+        if (!was_lost && !atomic_load(&item->begun) && q->opt.lost && !q->o.closed) {
             q->opt.lost(q->opt.ctx, item);
         }
     }
@@ -137,8 +137,8 @@ void queue_items_end(struct reeve_queue *q)
     struct reeve_queue_item *next;
     for (struct reeve_queue_item *item = q->taken; item; item = next) {
         next = item->next;
-        if (!item->busy) {
-            conclude(item, REEVE_CLOSED);
+        if (item->waiting || !atomic_load(&item->begun)) {
+            conclude(item, REEVE_CLOSED); // the others have an answer or their message to come
         }
     }
 }
@@ -147,13 +147,16 @@ void queue_items_end(struct reeve_queue *q)
 
 static void on_again(struct kit_object *o, void *arg)
 {
+    struct reeve_queue_item *item = arg;
     (void)o;
-    step(arg);
+    item->waiting = false;
+    step(item);
 }
 
 static void again(struct reeve_queue_item *item)
 {
     enum reeve_error e = kit_start(&item->q->o, &item->again, KIT_AGAIN_MS, on_again, item);
+    item->waiting = !e;
     if (e) {
         conclude(item, e);
     }
@@ -180,7 +183,6 @@ static void on_step(struct kit_object *o, void *arg, const struct reeve_result *
 
 static void step(struct reeve_queue_item *item)
 {
-    item->busy = true;
     if (atomic_load(&item->lost)) {
         conclude(item, REEVE_SESSION_EXPIRED);
         return;
@@ -205,6 +207,7 @@ static void step(struct reeve_queue_item *item)
 void queue_item_release(struct reeve_queue_item *item)
 {
     queue_item_taken(item);
+    atomic_store(&item->begun, true);
     item->giving_back = true;
     step(item);
 }
@@ -226,8 +229,10 @@ static enum reeve_error send_item(struct reeve_queue_item *item, bool giving_bac
     item->giving_back = giving_back;
     item->done = done;
     item->ctx = ctx;
+    atomic_store(&item->begun, true);
     enum reeve_error e = kit_send(&item->q->o, begin, item);
     if (e) {
+        atomic_store(&item->begun, false);
         item->done = NULL; // the item ends without them, perhaps long after ctx
         item->ctx = NULL;
     }

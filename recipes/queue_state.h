@@ -24,7 +24,8 @@ struct reeve_queue_item {
     size_t bytes_len;
     struct reeve_queue_data data; // what the user sees of them
     int32_t version;
-    bool busy; // finish or give back has begun
+    atomic_bool begun; // finish or give back was asked for: it is not the user's any more
+    bool waiting;      // before it is tried again
     bool giving_back;
     bool maybe;           // an earlier request's outcome is unknown
     enum reeve_error why; // it could not be finished, and is given back

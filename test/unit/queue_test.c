@@ -594,6 +594,61 @@ static void a_finish_that_fails_is_told_once(void **state)
     crig_free(&w);
 }
 
+// The session, or the client, ends while a finish is on its way to the loop, or waits for a server
+// whose disk is full: it is told once, and the item is nobody's to be told lost.
+static void a_finish_ends_with_the_client(void **state)
+{
+    (void)state;
+    for (int waits = 0; waits < 2; waits++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL);
+        struct told t = {0}, done = {0};
+        struct reeve_queue *q = queue(zk, REEVE_QUEUE_LOCKING, &t);
+        put(q, "x", 1);
+        assert_int_equal(reeve_queue_take(q, 0, &t.item), REEVE_OK);
+        if (waits) {
+            crig_server(w)->refuse = true;
+            assert_int_equal(reeve_queue_finish_async(t.item, on_done, &done), REEVE_OK);
+            crig_advance(w, 1030);
+        } else {
+            crig_refuse(w, zk, true);
+            crig_cut(w, zk);
+            crig_advance(w, 100);
+            assert_int_equal(reeve_queue_finish_async(t.item, on_done, &done), REEVE_OK);
+        }
+        assert_int_equal(done.n, 0);
+        reeve_queue_free(&q);
+        crig_close(w, &zk);
+        assert_int_equal(done.n, 1);
+        assert_int_equal(done.e, REEVE_CLOSED);
+        crig_free(&w);
+    }
+}
+
+static void an_item_that_is_finished_is_not_told_lost(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL);
+    struct told t = {0}, done = {0};
+    struct reeve_queue *q = queue(zk, REEVE_QUEUE_LOCKING, &t);
+    put(q, "x", 1);
+    assert_int_equal(reeve_queue_take(q, 0, &t.item), REEVE_OK);
+    crig_refuse(w, zk, true);
+    crig_cut(w, zk);
+    crig_stop(w, zk, true);
+    crig_advance(w, 20000);
+    assert_int_equal(reeve_queue_finish_async(t.item, on_done, &done), REEVE_OK);
+    crig_stop(w, zk, false);
+    crig_refuse(w, zk, false);
+    crig_advance(w, 5000);
+    assert_int_equal(t.lost, 0);
+    assert_int_equal(done.n, 1);
+    assert_int_equal(done.e, REEVE_SESSION_EXPIRED);
+    reeve_queue_free(&q);
+    crig_free(&w);
+}
+
 static int kind_of(struct crig *w, const char *path)
 {
     const struct tree *t = crig_server(w)->tree;
@@ -658,6 +713,8 @@ int main(void)
         cmocka_unit_test(frees_at_any_time),
         cmocka_unit_test(fails_without_memory),
         cmocka_unit_test(a_finish_that_fails_is_told_once),
+        cmocka_unit_test(a_finish_ends_with_the_client),
+        cmocka_unit_test(an_item_that_is_finished_is_not_told_lost),
         cmocka_unit_test(sees_what_comes_while_it_looks),
         cmocka_unit_test(what_others_rely_on_stays),
         cmocka_unit_test(waits_through_a_lost_session),
