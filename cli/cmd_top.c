@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/cmd_top_rates.h"
+#include "cli/signals.h"
 
 enum { CONNS_DEFAULT = 10, CONNS_MAX = 1000, BATCH_MAX = 1000000000 };
 
@@ -44,6 +45,7 @@ static bool take_screen(struct top *t)
     // Its lines are wider than many terminals: cut there, they do not push each other away.
     out_printf(&t->c->out, "\033[?1049h\033[?25l\033[?7l");
     out_flush(&t->c->out);
+    signals_hold_stop(true); // Ctrl-Z: the terminal is given back first
     return true;
 }
 
@@ -53,6 +55,7 @@ static void give_screen(struct top *t)
         out_printf(&t->c->out, "\033[?7h\033[?25h\033[?1049l");
         out_flush(&t->c->out);
         tcsetattr(STDIN_FILENO, TCSANOW, &t->saved);
+        signals_hold_stop(false);
     }
 }
 
@@ -248,6 +251,16 @@ static void print_json(struct top *t)
 
 // ---- the loop -----------------------------------------------------------------------------------
 
+static void stop_if_asked(struct top *t)
+{
+    if (t->screen && signals_take_stop()) {
+        give_screen(t);
+        signals_stop();
+        t->screen = take_screen(t);
+        draw(t);
+    }
+}
+
 // False: Ctrl-C, or q.
 static bool pause_until(struct top *t, int64_t at_ms)
 {
@@ -256,6 +269,7 @@ static bool pause_until(struct top *t, int64_t at_ms)
         if (cli_turn(t->c, t->screen ? STDIN_FILENO : -1, (int)left) && key_ends()) {
             return false;
         }
+        stop_if_asked(t);
     }
     return !t->c->interrupted;
 }

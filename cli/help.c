@@ -24,7 +24,7 @@ static const struct {
     {"--color, --no-color", "colours; else only on a terminal, and without NO_COLOR"},
     {"-waitforconnection", "connect first, fail if that takes too long"},
     {"--manual", "this and more as a page for man: reeve --manual | man -l -"},
-    {"--version, --help", ""},
+    {"--version, --help", "(--help also behind a command: about that one)"},
 };
 
 static const struct {

@@ -382,6 +382,20 @@ def test_top_in_a_terminal(group):
     assert t.seen.rstrip().endswith("\033[?25h\033[?1049l")
 
 
+def test_top_gives_the_terminal_back_when_it_is_stopped(group):
+    t = Terminal("-s", group[1].hosts, "top", "-d", "5")
+    t.read_until("q ends")
+    t.send("\x1a")
+    t.read_until(r"\033\[\?1049l")
+    pid, status = os.waitpid(t.pid, os.WUNTRACED)
+    assert pid == t.pid and os.WIFSTOPPED(status)
+    os.kill(t.pid, signal.SIGCONT)
+    t.seen = ""
+    t.read_until(r"\033\[\?1049h.*q ends")
+    t.send("q")
+    assert t.wait() == OK
+
+
 def test_top_ends_by_ctrl_c(group):
     t = Terminal("-s", group[1].hosts, "top", "-d", "5")
     t.read_until("q ends")
