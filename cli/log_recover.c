@@ -49,13 +49,18 @@ enum err log_recover_item(struct log_recover *r, const struct log_item *item)
 enum err log_recover_end(struct log_recover *r)
 {
     enum err e = write_out(r);
-    return e ? e : r->env->ops->file_sync(r->env, r->fd);
+    e = e ? e : r->env->ops->file_sync(r->env, r->fd);
+    r->whole = !e;
+    return e;
 }
 
 void log_recover_fini(struct log_recover *r)
 {
     if (r->env && r->fd >= 0) {
         r->env->ops->file_close(r->env, r->fd);
+        if (!r->whole) {
+            (void)!r->env->ops->unlink(r->env, r->path);
+        }
     }
     mem_free(r->path);
     buf_fini(&r->out);

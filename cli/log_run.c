@@ -60,6 +60,14 @@ static char *target_of(struct run *r, const struct offline_file *f)
     return disk_path(out, slash ? slash + 1 : f->path);
 }
 
+static void cannot_write(struct run *r, const char *path, enum err e)
+{
+    const char *said = r->p.o.said;
+    offline_print_say(&r->p, "%s cannot be written: %s", path, said[0] ? said : err_text(e));
+    r->p.o.said[0] = '\0';
+    r->p.failed = r->p.stop = true;
+}
+
 static bool begin_recover(struct run *r, const struct offline_file *f, struct log_recover *to)
 {
     char *path = target_of(r, f);
@@ -68,7 +76,7 @@ static bool begin_recover(struct run *r, const struct offline_file *f, struct lo
         offline_print_say(&r->p, "%s exists already; it is left as it is", path);
         r->p.failed = true;
     } else if (path && e) {
-        offline_print_fail(&r->p, path, e);
+        cannot_write(r, path, e);
     }
     bool begun = path && !e;
     mem_free(path);
@@ -79,7 +87,7 @@ static void end_recover(struct run *r, struct log_recover *to)
 {
     enum err e = log_recover_end(to);
     if (e) {
-        offline_print_fail(&r->p, to->path, e);
+        cannot_write(r, to->path, e);
         return;
     }
     if (r->q->sh.json) {
@@ -117,7 +125,7 @@ static enum err each_item(struct run *r, struct log_scan *s, struct log_recover 
         }
         e = to ? log_recover_item(to, &item) : ERR_OK;
         if (e) {
-            return e;
+            cannot_write(r, to->path, e);
         }
         if (n % TICK_RECORDS == 0) {
             r->p.stop =

@@ -155,9 +155,9 @@ static int run(struct settings *s, int words_n, char **words)
         code = s->cli.interactive ? interactive(&c) : cli_run_file(&c, STDIN_FILENO);
     }
     out_flush(&c.out);
-    if (ferror(stdout) && code == CLI_OK) {
+    if (ferror(stdout)) {
         out_error(&c.out, "standard output cannot be written");
-        code = CLI_NO;
+        code = code == CLI_OK ? CLI_NO : code;
     }
     cli_fini(&c);
     return code;

@@ -395,6 +395,16 @@ def test_a_reader_that_has_enough():
     assert "Broken pipe" not in done.stderr
 
 
+def test_outputs_that_cannot_be_written(tmp_path):
+    log = os.path.join(GOLDEN, "log.100000001")
+    refused = reeve("log", "--recover", str(tmp_path / "no" / "new.log"), log)
+    assert refused.code == NO and "no/new.log cannot be written: " in refused.err
+    assert refused.err.count("\n") == 1
+    done = subprocess.run(["sh", "-c", f"{SHELL} log {log} > /dev/full"], capture_output=True,
+                          text=True, timeout=30, check=False)
+    assert done.returncode == NO and "standard output cannot be written" in done.stderr
+
+
 def test_usage():
     assert reeve("log").code == USAGE
     assert reeve("log", "--from", "zxid", GOLDEN).code == USAGE

@@ -466,6 +466,20 @@ static uint64_t recover(struct fake_env *f, const char *from, const char *to)
     return n;
 }
 
+static void half_a_recovery_leaves_nothing(void **state)
+{
+    (void)state;
+    struct fake_env *f = fake_env_new(8);
+    struct log_recover r;
+    assert_int_equal(log_recover_begin(&r, &f->env, DIR "/out"), ERR_OK);
+    log_recover_fini(&r);
+    assert_int_equal(log_recover_begin(&r, &f->env, DIR "/out"), ERR_OK);
+    assert_int_equal(log_recover_end(&r), ERR_OK);
+    log_recover_fini(&r);
+    assert_int_equal(log_recover_begin(&r, &f->env, DIR "/out"), ERR_EXISTS);
+    fake_env_free(&f);
+}
+
 static void recovery_keeps_every_sound_record(void **state)
 {
     (void)state;
@@ -860,6 +874,7 @@ int main(void)
         cmocka_unit_test(a_long_log_is_read_in_windows),
         cmocka_unit_test(gaps_between_files_are_seen),
         cmocka_unit_test(a_torn_end_is_named),
+        cmocka_unit_test(half_a_recovery_leaves_nothing),
         cmocka_unit_test(recovery_keeps_every_sound_record),
         cmocka_unit_test(what_is_no_transaction_is_left_out),
         cmocka_unit_test(golden_snapshots_are_read),
