@@ -298,11 +298,13 @@ static bool is_wanted(struct kids *k, const struct reeve_result *r)
     return k->on;
 }
 
-// Servers do not tell of changed access, so they are asked again with each list.
-static void ask_refused(struct kids *k)
+// With each list: servers do not tell of changed access, and who has come again unseen has no
+// watch.
+static void ask_unread(struct kids *k)
 {
     for (size_t i = 0; i < k->n; i++) {
-        if (k->list[i]->refused) {
+        if (k->list[i]->refused || k->list[i]->missed) {
+            k->list[i]->missed = false;
             make_due(k->list[i]);
         }
     }
@@ -317,8 +319,8 @@ static void on_list(struct kit_object *o, void *arg, const struct reeve_result *
     }
     enum reeve_error e = r->error;
     if (e == REEVE_OK) {
-        ask_refused(k);
         e = take_list(k, r);
+        ask_unread(k);
     } else if (e == REEVE_NO_NODE) {
         e = take_list(k, &(struct reeve_result){0});
         k->exists_due = !(k->flags & KIDS_ONCE);
@@ -370,9 +372,11 @@ static bool take_data(struct kid *c, const struct reeve_result *r)
     return true;
 }
 
-// The node is not there. A child will be missing in the next list; a named one is waited for.
+// The node is not there. A child will be missing in the next list, or there anew; a named one is
+// waited for.
 static void take_absence(struct kid *c)
 {
+    c->missed = true;
     if (c->kids->flags & KIDS_NAMED) {
         kit_free(c->kids->o->zk, c->data);
         c->data = NULL;
@@ -528,7 +532,7 @@ static void step(struct kids *k)
         return;
     }
     if (all_refused(k)) {
-        ask_refused(k);
+        ask_unread(k);
         fail(k, REEVE_NO_AUTH);
         return;
     }

@@ -39,6 +39,7 @@ struct kid {
     uint64_t change; // another number each time it was read; 0: never
     bool absent;     // KIDS_NAMED: it is not there
     bool refused;    // it may not be read: it has no data until the next list
+    bool missed;     // it was not there when it was read: it is another one if the next list has it
     bool due, reading, again, gone, watching, seen;
     struct kid *next_due;
 };

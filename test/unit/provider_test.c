@@ -280,6 +280,58 @@ static void follows_a_service(void **state)
     crig_free(&w);
 }
 
+static char *encoded(struct reeve *zk, int port)
+{
+    const struct reeve_instance i = {.name = "s", .id = "x", .port = port};
+    char *text;
+    assert_int_equal(reeve_instance_encode(zk, &i, &text), REEVE_OK);
+    return text;
+}
+
+static int only_port(struct reeve_provider *p)
+{
+    struct reeve_instances all;
+    assert_int_equal(reeve_provider_all(p, &all), REEVE_OK);
+    int port = all.n == 1 ? all.list[0]->port : -1;
+    reeve_instances_fini(&all);
+    return port;
+}
+
+// A node that goes and comes again while the provider looks, at each moment: its read may find
+// none, and the list behind it the new one.
+static void sees_who_comes_again_at_once(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL);
+    struct reeve *other = crig_client(w, NULL);
+    struct reeve_provider *p;
+    char *text[3] = {encoded(zk, 1), encoded(zk, 2), encoded(zk, 3)};
+    assert_int_equal(reeve_create(other, "/b", "", 0, 0, NULL), REEVE_OK);
+    assert_int_equal(reeve_create(other, "/b/s", "", 0, 0, NULL), REEVE_OK);
+    assert_int_equal(reeve_create(other, "/b/s/x", text[0], strlen(text[0]), 0, NULL), REEVE_OK);
+    assert_int_equal(reeve_provider_new(&p, zk, "/b", "s", NULL), REEVE_OK);
+    assert_int_equal(reeve_provider_wait(p, -1), REEVE_OK);
+    for (int steps = 0; steps < 20; steps++) {
+        assert_int_equal(reeve_delete_async(other, "/b/s/x", -1, NULL, NULL), REEVE_OK);
+        for (int i = 0; i < steps; i++) {
+            (void)crig_step(w);
+        }
+        assert_int_equal(
+            reeve_create_async(other, "/b/s/x", text[1], strlen(text[1]), 0, NULL, NULL), REEVE_OK);
+        crig_run(w);
+        assert_int_equal(only_port(p), 2);
+        assert_int_equal(reeve_set(other, "/b/s/x", text[2], strlen(text[2]), -1, NULL), REEVE_OK);
+        crig_run(w);
+        assert_int_equal(only_port(p), 3);
+    }
+    for (int i = 0; i < 3; i++) {
+        reeve_realloc(zk, text[i], 0);
+    }
+    reeve_provider_free(&p);
+    crig_free(&w);
+}
+
 static void keeps_what_it_knew(void **state)
 {
     (void)state;
@@ -490,6 +542,7 @@ int main(void)
         cmocka_unit_test(leaves_out_failing_ones),
         cmocka_unit_test(sticks),
         cmocka_unit_test(follows_a_service),
+        cmocka_unit_test(sees_who_comes_again_at_once),
         cmocka_unit_test(keeps_what_it_knew),
         cmocka_unit_test(says_that_it_waits_in_vain),
         cmocka_unit_test(goes_through_cuts),
