@@ -105,9 +105,9 @@ static void put_server(struct top *t, size_t i, struct string *s)
         snprintf(id, sizeof(id), "%" PRId64, v->sid);
     }
     words4_name(&v->at, name, sizeof(name));
-    string_addf(s, "%-4s %-24s ", id, v->at.port ? name : v->at.host);
+    struct string safe = {0};
+    string_addf(s, "%-4s %-24s ", id, out_safe(o, v->at.port ? name : v->at.host, &safe));
     if (!t->now->answered[i]) {
-        struct string safe = {0};
         string_addf(s, "%s%s%s\n", out_color(o, OUT_RED), out_safe(o, ensemble_trouble(v), &safe),
                     out_color_end(o));
         string_fini(&safe);
@@ -116,8 +116,9 @@ static void put_server(struct top *t, size_t i, struct string *s)
     const struct facts *f = &v->facts;
     bool leads = strcmp(f->mode, "leader") == 0;
     struct top_rates r = top_server_rates(t->before, t->now, i);
-    string_addf(s, "%s%-10s%s", out_color(o, leads ? OUT_GREEN : OUT_PLAIN), f->mode,
-                leads ? out_color_end(o) : "");
+    string_addf(s, "%s%-10s%s", out_color(o, leads ? OUT_GREEN : OUT_PLAIN),
+                out_safe(o, f->mode, &safe), leads ? out_color_end(o) : "");
+    string_fini(&safe);
     put_rate(s, r.known, r.received_s);
     put_rate(s, r.known, r.sent_s);
     put_rate(s, r.known, r.txns_s);
@@ -136,10 +137,14 @@ static void put_server(struct top *t, size_t i, struct string *s)
 
 static void put_conn(struct top *t, const struct top_conn *c, struct string *s)
 {
+    const struct out *o = &t->c->out;
+    struct string peer = {0}, op = {0};
     string_addf(
         s, "%-28s 0x%-18" PRIx64 " %-5" PRId64 " %10.1f %10.1f %7" PRId64 " %7" PRId64 "  %s\n",
-        c->now.peer, c->now.session, t->e->v[c->server].sid, c->received_s, c->sent_s,
-        c->now.queued, c->now.latency_avg, c->now.last_op);
+        out_safe(o, c->now.peer, &peer), c->now.session, t->e->v[c->server].sid, c->received_s,
+        c->sent_s, c->now.queued, c->now.latency_avg, out_safe(o, c->now.last_op, &op));
+    string_fini(&peer);
+    string_fini(&op);
 }
 
 static bool any_cons(const struct ensemble *e)

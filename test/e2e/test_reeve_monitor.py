@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -394,6 +395,32 @@ def test_top_gives_the_terminal_back_when_it_is_stopped(group):
     t.read_until(r"\033\[\?1049h.*q ends")
     t.send("q")
     assert t.wait() == OK
+
+
+def test_top_passes_no_sequences_on():
+    """What a server says of itself is no command for a terminal."""
+    answers = {b"srvr": b"Zookeeper version: 3, built on x\nMode: \x1b]0;x\x07\nNode count: 5\n",
+               b"cons": b" /1\x1b[2J.2.3.4:5[1](queued=0,recved=1,sent=1,sid=0x1,lop=\x1b[2JX)\n"}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        answers[b"conf"] = b"serverId=1\nmembership:\nserver.1=127.0.0.1:1:2;%d\n" % port
+
+        def serve():
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with client:
+                    client.sendall(answers.get(client.recv(100)[:4], b""))
+        threading.Thread(target=serve, daemon=True).start()
+        t = Terminal("-s", f"127.0.0.1:{port}", "top", "-d", "0.3")
+        t.read_until(r"CLIENT.*queued|CLIENT.*0x0*1 ")
+        t.send("q")
+        assert t.wait() == OK
+        listener.shutdown(socket.SHUT_RDWR)
+    assert "\\x1b]0;x" in t.seen and "\x1b]0" not in t.seen
+    assert t.seen.count("\x1b[2J") == 0
 
 
 def test_top_ends_by_ctrl_c(group):
