@@ -34,6 +34,7 @@ docs/COMPAT.md), the test carries the mark `reeve_only` with the reason.
 import itertools
 import os
 import shutil
+import signal
 import sys
 
 import pytest
@@ -47,6 +48,10 @@ import zk  # noqa: E402
 
 
 def pytest_configure(config):
+    # Run by nohup or in a script's background, these are ignored, and so in all that is started.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     config.addinivalue_line("markers", "reeve_only(reason): Apache is known to do worse here")
 
 

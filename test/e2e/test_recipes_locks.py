@@ -38,6 +38,7 @@ class Talker:
         self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lines = queue.Queue()
         self.seen = []
+        self.kept = []
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
@@ -48,22 +49,29 @@ class Talker:
         self.proc.stdin.write(line + "\n")
         self.proc.stdin.flush()
 
-    def hear(self, start, timeout_s=WAIT_S):
+    def hear(self, start, timeout_s=WAIT_S, others=None):
         """The rest of the next line that begins so, and when it was said; others are left out."""
         end = time.monotonic() + timeout_s
         while True:
             try:
-                at, line = self.lines.get(timeout=max(0.01, end - time.monotonic()))
+                at, line = self.kept.pop(0) if self.kept else self.lines.get(
+                    timeout=max(0.01, end - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"no {start!r} in time; said: {self.seen}") from None
             self.seen.append(line)
             if line.startswith(start):
                 self.at = at
                 return line[len(start):].strip()
+            if others is not None:
+                others.append((at, line))
 
     def ask(self, line, start):
+        """The answer. A callback may speak before it; that is heard later."""
         self.say(line)
-        return self.hear(start)
+        others = []
+        answer = self.hear(start, others=others)
+        self.kept = others + self.kept
+        return answer
 
     def quiet(self, start, for_s=0.5):
         """It does not say this."""

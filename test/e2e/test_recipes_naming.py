@@ -40,6 +40,7 @@ class Talker:
                                      stderr=err, text=True)
         self.lines = queue.Queue()
         self.seen = []
+        self.kept = []  # read, and not heard yet
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
@@ -51,8 +52,13 @@ class Talker:
         self.proc.stdin.flush()
 
     def hear(self, first, timeout_s=20):
-        """The rest of the next line that begins with this word; others before it are kept."""
+        """The rest of the next line that begins with this word; others before it are kept: a
+        callback may speak before the answer to what caused it."""
         end = time.monotonic() + timeout_s
+        for i, (word, rest) in enumerate(self.kept):
+            if word == first:
+                del self.kept[i]
+                return rest
         while True:
             try:
                 line = self.lines.get(timeout=max(0.01, end - time.monotonic()))
@@ -62,6 +68,7 @@ class Talker:
             word, _, rest = line.partition(" ")
             if word == first:
                 return rest
+            self.kept.append((word, rest))
 
     def ask(self, line, first):
         self.say(line)
