@@ -14,7 +14,8 @@ set -eu
 build='libuv1-dev libssl-dev libdeflate-dev zlib1g-dev libsnappy-dev libstdc++-12-dev
     libedit-dev libjansson-dev'
 test='python3 libcmocka-dev clang libclang-rt-14-dev clang-format python3-pytest
-    python3-pytest-timeout python3-kazoo zookeeper libzookeeper-java libzookeeper-mt-dev
+    python3-pytest-timeout python3-pytest-xdist python3-kazoo zookeeper libzookeeper-java
+    libzookeeper-mt-dev
     libzookeeper-mt2 libcurator-client-java libcurator-framework-java libcurator-recipes-java
     libcurator-discovery-java kcat openjdk-17-jdk-headless'
 # Programs that may have come from elsewhere (a newer compiler, node's own npm) need no package.

@@ -10,7 +10,7 @@ A ring is one of
                test/<ring>/*_test.c, each a cmocka program, with the sanitizers on
     fuzz       fuzz/*.c on fuzz/corpus/<name>/, and --time seconds (3) of new inputs each
     sim        the sanitized reeve-sim, once per line of test/seeds.txt: a seed, then any options
-    e2e        pytest in test/e2e, on the programs in the build folder
+    e2e        pytest in test/e2e, on the programs in the build folder; two workers
     all        the above in this order
 or, not part of all, a long run:
     fuzz-long  every fuzzer for --time seconds (60)
@@ -301,6 +301,8 @@ class Runner:
             os.unlink(report)
         argv = [PYTHON, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-o", "timeout=300",
                 f"--junitxml={report}", "test/e2e"]
+        if (os.cpu_count() or 1) > 1:  # tests mostly wait; a file stays with one worker
+            argv += ["-n", "2", "--dist", "loadfile"]
         if self.args.only:
             argv += ["-k", self.args.only]
         env = {"REEVE_BIN": os.path.join(self.build, "reeved"),

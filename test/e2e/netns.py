@@ -16,9 +16,10 @@ import shutil
 import subprocess
 
 import ensemble
+import harness
 
 NOWHERE = "02:00:00:00:00:01"
-numbers = itertools.count(os.getpid() % 1000)
+numbers = itertools.count(os.getpid() % 500 + 500 * harness.WORKER)
 
 
 def ip(*args, netns=None):
