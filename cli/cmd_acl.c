@@ -32,8 +32,8 @@ static void print_acl(struct cli *c, const struct reeve_result *r)
     for (size_t i = 0; i < r->acl_n; i++) {
         char perms[8];
         // Two lines each, as Apache's records print themselves.
-        out_printf(&c->out, "'%s,'%s\n: %s\n", out_safe(&c->out, r->acl[i].scheme, &scheme),
-                   out_safe(&c->out, r->acl[i].id, &id), out_perms(r->acl[i].perms, perms));
+        out_printf(&c->out, "'%s,'%s\n: %s\n", out_line(&c->out, r->acl[i].scheme, &scheme),
+                   out_line(&c->out, r->acl[i].id, &id), out_perms(r->acl[i].perms, perms));
     }
     string_fini(&scheme);
     string_fini(&id);
@@ -171,8 +171,8 @@ int cmd_whoami(struct cli *c, const struct args *a)
     } else {
         out_printf(&c->out, "Auth scheme: User\n");
         for (size_t i = 0; i < r.acl_n; i++) {
-            out_printf(&c->out, "%s: %s\n", out_safe(&c->out, r.acl[i].scheme, &scheme),
-                       out_safe(&c->out, r.acl[i].id, &id));
+            out_printf(&c->out, "%s: %s\n", out_line(&c->out, r.acl[i].scheme, &scheme),
+                       out_line(&c->out, r.acl[i].id, &id));
         }
     }
     string_fini(&scheme);

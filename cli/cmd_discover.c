@@ -61,7 +61,7 @@ static void print_line(struct cli *c, const char *service, const char *rest)
 {
     struct string a = {0}, b = {0};
     out_printf(&c->out, "%s%s%s  %s\n", out_color(&c->out, OUT_BOLD),
-               out_safe(&c->out, service, &a), out_color_end(&c->out), out_safe(&c->out, rest, &b));
+               out_safe(&c->out, service, &a), out_color_end(&c->out), out_line(&c->out, rest, &b));
     string_fini(&a);
     string_fini(&b);
 }

@@ -165,6 +165,25 @@ const char *out_safe(const struct out *o, const char *s, struct string *room)
     return string_of(room);
 }
 
+const char *out_line(const struct out *o, const char *s, struct string *room)
+{
+    const char *safe = out_safe(o, s, room);
+    if (strpbrk(safe, "\r\n") == NULL) {
+        return safe;
+    }
+    struct string line = {0};
+    for (const char *p = safe; *p; p++) {
+        if (*p == '\r' || *p == '\n') {
+            string_addf(&line, "\\x%02x", (unsigned)*p);
+        } else {
+            string_add_char(&line, *p);
+        }
+    }
+    string_fini(room);
+    *room = line;
+    return room->s;
+}
+
 void out_data(struct out *o, const void *p, size_t n, enum out_encoding e)
 {
     end_progress(o);

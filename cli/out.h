@@ -53,6 +53,9 @@ const char *out_color_end(const struct out *o);
 // s as it may be printed: on a terminal control characters and what is not UTF-8 are escaped.
 // Valid until the text is changed; s itself where nothing is to be changed.
 const char *out_safe(const struct out *o, const char *s, struct string *room);
+// The same where lines are told apart: a stranger's newline would make one of its own, also in a
+// file or pipe.
+const char *out_line(const struct out *o, const char *s, struct string *room);
 
 // Data and a newline: as text (escaped where it is not UTF-8; "null" for NULL), as base64, as a
 // hexadecimal dump; RAW: the bytes and nothing else.

@@ -163,6 +163,10 @@ static void names_of_strangers(void **state)
     p.out.terminal = true;
     assert_string_equal(out_safe(&p.out, "\033]0;x\a", &room), "\\x1b]0;x\\x07");
     assert_string_equal(out_safe(&p.out, "caf\xc3\xa9", &room), "caf\xc3\xa9");
+    assert_string_equal(out_line(&p.out, "a\nb\033", &room), "a\\x0ab\\x1b");
+    p.out.terminal = false;
+    assert_string_equal(out_line(&p.out, "a\r\nb\033", &room), "a\\x0d\\x0ab\033");
+    assert_string_equal(out_line(&p.out, "plain", &room), "plain");
     string_fini(&room);
     out_error(&p.out, "get: %s", "\033[2J");
     out_note(&p.out, "a note");
