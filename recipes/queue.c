@@ -613,7 +613,6 @@ enum reeve_error reeve_queue_new(struct reeve_queue **qp, struct reeve *zk, cons
     q->opt = o;
     q->layout = &layouts[o.layout];
     q->end = &q->first;
-    reeve_guid(zk, q->guid);
     kit_seat_init(&q->seat, object);
     q->seat.no_parents = true;
     e = make(q, path);

@@ -3,10 +3,11 @@
 // What becomes of an item that was taken: it is finished (item and lock are deleted in one
 // transaction) or given back (the lock is deleted).
 //
-// While the session lives the lock is ours and nobody else's, so a lost connection only means:
-// again; so does a server that refuses writes because its disk is full. If the nodes are gone then,
-// it was our own first try that deleted them. When the session
-// is lost nothing more is sent: a lock of this name may be somebody else's by then.
+// A server that refuses writes because its disk is full is asked again, and so is one whose answer
+// was lost. A finish can simply be sent again: if the entry is gone, it was our first try that
+// deleted it, because as long as the entry is there the lock is ours. A lock that may have been
+// given back already may be somebody else's by now (it is called as the entry): it is looked at
+// first. When the session is lost nothing more is sent.
 
 #include <string.h>
 
@@ -23,6 +24,7 @@ struct reeve_queue_item *queue_item_new(struct reeve_queue *q, const char *name)
         return NULL;
     }
     item->q = q;
+    reeve_guid(q->o.zk, item->guid);
     item->entry = kit_join(q->o.zk, q->entries, name);
     item->lock = q->layout->locks ? kit_join(q->o.zk, q->locks, name) : NULL;
     if (!item->entry || (q->layout->locks && !item->lock)) {
@@ -162,51 +164,135 @@ static void again(struct reeve_queue_item *item)
     }
 }
 
-static void on_step(struct kit_object *o, void *arg, const struct reeve_result *r)
+// What the user is told is settled. A lock that was asked for twice may be there once more.
+static void settle(struct reeve_queue_item *item, enum reeve_error e)
+{
+    item->why = item->sweeping ? item->why : e;
+    if (item->doubt && !kit_is_over(e)) {
+        item->doubt = false;
+        item->sweeping = item->giving_back = item->maybe = true;
+        step(item);
+    } else {
+        conclude(item, item->why);
+    }
+}
+
+// The answer says nothing: it is to be asked again.
+static bool asked_in_vain(struct reeve_queue_item *item, const struct reeve_result *r)
+{
+    bool vain = kit_is_transient(r->error) || kit_is_for_now(r->error);
+    if (vain) {
+        item->maybe |= r->maybe_done || r->error == REEVE_NO_MEMORY;
+        again(item);
+    }
+    return vain;
+}
+
+static void submit(struct reeve_queue_item *item, const struct reeve_request *q, kit_result_fn *fn)
+{
+    enum reeve_error e = kit_submit(&item->q->o, q, fn, item);
+    if (e == REEVE_NO_MEMORY) {
+        again(item);
+    } else if (e) {
+        settle(item, e);
+    }
+}
+
+static void on_given_back(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct reeve_queue_item *item = arg;
+    if (!asked_in_vain(item, r)) {
+        bool gone = r->error == REEVE_OK || r->error == REEVE_NO_NODE;
+        settle(item, gone ? item->why : r->error);
+    }
+}
+
+static void give_back(struct reeve_queue_item *item)
+{
+    struct reeve_request q = {
+        .op = REEVE_OP_DELETE, .path = item->lock, .version = REEVE_ANY_VERSION};
+    item->maybe = false;
+    submit(item, &q, on_given_back);
+}
+
+static void on_seen(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct reeve_queue_item *item = arg;
+    bool ours = !r->error && r->data_len == 32 && memcmp(r->data, item->guid, 32) == 0;
+    if (asked_in_vain(item, r)) {
+        return;
+    }
+    if (ours) {
+        give_back(item);
+    } else if (r->error == REEVE_OK || r->error == REEVE_NO_NODE) {
+        settle(item, item->why);
+    } else {
+        settle(item, r->error);
+    }
+}
+
+static void on_synced(struct kit_object *o, void *arg, const struct reeve_result *r)
+{
+    (void)o;
+    struct reeve_queue_item *item = arg;
+    struct reeve_request q = {.op = REEVE_OP_GET, .path = item->lock};
+    if (asked_in_vain(item, r)) {
+        return;
+    }
+    if (r->error) {
+        settle(item, r->error);
+    } else {
+        submit(item, &q, on_seen);
+    }
+}
+
+static void on_finished(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
     struct reeve_queue_item *item = arg;
     enum reeve_error e = r->error;
-    if (kit_is_transient(e) || kit_is_for_now(e)) {
-        item->maybe |= r->maybe_done || e == REEVE_NO_MEMORY;
-        again(item);
-    } else if (e == REEVE_OK || (e == REEVE_NO_NODE && (item->maybe || item->giving_back))) {
-        conclude(item, item->why);
-    } else if (kit_is_over(e) || item->giving_back) {
-        conclude(item, e);
+    bool entry_gone = e == REEVE_NO_NODE && r->parts_n && r->parts[0].error == REEVE_NO_NODE;
+    if (asked_in_vain(item, r)) {
+        return;
+    }
+    if (e == REEVE_OK || (entry_gone && item->maybe)) {
+        settle(item, REEVE_OK);
+    } else if (kit_is_over(e)) {
+        settle(item, e);
     } else {
-        item->why = e; // the lock goes at least
-        item->giving_back = true;
+        item->why = e; // the lock goes at least, if it is ours
+        item->giving_back = item->maybe = true;
         step(item);
     }
 }
 
 static void step(struct reeve_queue_item *item)
 {
-    if (atomic_load(&item->lost)) {
-        conclude(item, REEVE_SESSION_EXPIRED);
-        return;
-    }
-    if (!item->lock) {
-        conclude(item, REEVE_OK);
-        return;
-    }
     struct reeve_request parts[2] = {
         {.op = REEVE_OP_DELETE, .path = item->entry, .version = REEVE_ANY_VERSION},
         {.op = REEVE_OP_DELETE, .path = item->lock, .version = REEVE_ANY_VERSION}};
     struct reeve_request both = {.op = REEVE_OP_MULTI, .parts = parts, .parts_n = 2};
-    enum reeve_error e =
-        kit_submit(&item->q->o, item->giving_back ? &parts[1] : &both, on_step, item);
-    if (e == REEVE_NO_MEMORY) {
-        again(item);
-    } else if (e) {
-        conclude(item, e);
+    struct reeve_request sync = {.op = REEVE_OP_SYNC, .path = item->q->locks};
+    if (atomic_load(&item->lost)) {
+        settle(item, REEVE_SESSION_EXPIRED);
+    } else if (!item->lock) {
+        settle(item, REEVE_OK);
+    } else if (!item->giving_back) {
+        submit(item, &both, on_finished);
+    } else if (item->maybe) {
+        submit(item, &sync, on_synced);
+    } else {
+        give_back(item);
     }
 }
 
 void queue_item_release(struct reeve_queue_item *item)
 {
+    bool maybe = item->maybe;
     queue_item_taken(item);
+    item->maybe = maybe;
     atomic_store(&item->begun, true);
     item->giving_back = true;
     step(item);

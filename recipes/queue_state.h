@@ -27,7 +27,10 @@ struct reeve_queue_item {
     atomic_bool begun; // finish or give back was asked for: it is not the user's any more
     bool waiting;      // before it is tried again
     bool giving_back;
+    char guid[33];        // the lock's data: nobody else's, and not that of an earlier take
     bool maybe;           // an earlier request's outcome is unknown
+    bool doubt;           // the lock may be made a second time, late
+    bool sweeping;        // it is done with, but for that
     enum reeve_error why; // it could not be finished, and is given back
     atomic_bool lost;
     struct kit_timer again;
@@ -53,7 +56,6 @@ struct reeve_queue {
     struct reeve_queue_options opt;
     const struct queue_layout *layout;
     char *path, *entries, *locks, *waiting, *producers; // NULL: not in this layout
-    char guid[33];
     int64_t session;
     struct ledger ledger;
     struct put *held; // those that wait for the nodes to be made, in their order

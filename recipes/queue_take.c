@@ -340,7 +340,7 @@ static void on_lock_seen(struct kit_object *o, void *arg, const struct reeve_res
         return;
     }
     if (r->error == REEVE_OK) {
-        bool ours = r->data_len == 32 && memcmp(r->data, q->guid, 32) == 0 &&
+        bool ours = r->data_len == 32 && memcmp(r->data, q->item->guid, 32) == 0 &&
                     r->stat.ephemeral_owner == q->session;
         if (ours) {
             submit_get(q);
@@ -376,6 +376,7 @@ static void on_lock(struct kit_object *o, void *arg, const struct reeve_result *
         missed(q);
     } else if (kit_is_transient(r->error) || r->error == REEVE_NO_MEMORY) {
         q->item->maybe |= r->maybe_done || r->error == REEVE_NO_MEMORY;
+        q->item->doubt |= r->maybe_done;
         again(q, submit_lock);
     } else if (r->error == REEVE_NO_NODE) {
         queue_item_free(q->item);
@@ -390,7 +391,7 @@ static void submit_lock(struct reeve_queue *q)
 {
     struct reeve_request r = {.op = REEVE_OP_CREATE,
                               .path = q->item->lock,
-                              .data = q->guid,
+                              .data = q->item->guid,
                               .data_len = 32,
                               .flags = REEVE_EPHEMERAL};
     submit(q, &r, on_lock, submit_lock);

@@ -625,6 +625,70 @@ static void a_finish_ends_with_the_client(void **state)
     }
 }
 
+// The answer is lost, and before the client is back somebody else has taken what was given back
+// (perhaps it does so itself): nobody takes it away again.
+static void a_give_back_is_not_made_twice(void **state)
+{
+    (void)state;
+    for (int itself = 0; itself < 2; itself++) {
+        struct crig *w = crig_new();
+        struct reeve *a = crig_client(w, NULL), *b = crig_client(w, NULL),
+                     *c = crig_client(w, NULL);
+        struct told t = {0}, other = {0}, done = {0};
+        struct reeve_queue *qa = queue(a, REEVE_QUEUE_LOCKING, &t);
+        struct reeve_queue *qb = queue(b, REEVE_QUEUE_LOCKING, &other);
+        struct reeve_queue *qc = queue(c, REEVE_QUEUE_LOCKING, &t);
+        struct reeve_queue_item *none;
+        put(qa, "x", 1);
+        assert_int_equal(reeve_queue_take(qa, 0, &t.item), REEVE_OK);
+        crig_cut_after(w, a, CRIG_TO_CLIENT, 0);
+        assert_int_equal(reeve_queue_give_back_async(t.item, on_done, &done), REEVE_OK);
+        while (!crig_was_cut(w, a) && crig_step(w)) {
+        }
+        if (itself) {
+            assert_int_equal(reeve_queue_take_async(qa, 5000, on_take, &other), REEVE_OK);
+        } else {
+            crig_refuse(w, a, true);
+            assert_int_equal(reeve_queue_take(qb, 0, &other.item), REEVE_OK);
+            crig_refuse(w, a, false);
+        }
+        crig_advance(w, 3000);
+        assert_int_equal(done.n, 1);
+        assert_int_equal(done.e, REEVE_OK);
+        assert_non_null(other.item);
+        assert_int_equal(reeve_queue_take(qc, 0, &none), REEVE_OPERATION_TIMEOUT);
+        assert_int_equal(reeve_queue_finish(&other.item), REEVE_OK);
+        assert_int_equal(length(qc), 0);
+        reeve_queue_free(&qa);
+        reeve_queue_free(&qb);
+        reeve_queue_free(&qc);
+        crig_free(&w);
+    }
+}
+
+// Without its lock it is not finished, and nobody says so; whatever is cut.
+static void a_finish_without_the_lock_is_none(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 3; at++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL), *b = crig_client(w, NULL);
+        struct told t = {0};
+        struct reeve_queue *q = queue(zk, REEVE_QUEUE_LOCKING, &t);
+        char lock[64];
+        put(q, "x", 1);
+        assert_int_equal(reeve_queue_take(q, 0, &t.item), REEVE_OK);
+        snprintf(lock, sizeof(lock), "/q/taken/%s", reeve_queue_item_name(t.item));
+        assert_int_equal(reeve_delete(b, lock, -1, NULL), REEVE_OK);
+        crig_cut_after(w, zk, CRIG_TO_CLIENT, at);
+        assert_int_equal(reeve_queue_finish(&t.item), REEVE_NO_NODE);
+        assert_int_equal(length(q), 1);
+        take_and_finish(q, "x");
+        reeve_queue_free(&q);
+        crig_free(&w);
+    }
+}
+
 static void an_item_that_is_finished_is_not_told_lost(void **state)
 {
     (void)state;
@@ -714,6 +778,8 @@ int main(void)
         cmocka_unit_test(fails_without_memory),
         cmocka_unit_test(a_finish_that_fails_is_told_once),
         cmocka_unit_test(a_finish_ends_with_the_client),
+        cmocka_unit_test(a_give_back_is_not_made_twice),
+        cmocka_unit_test(a_finish_without_the_lock_is_none),
         cmocka_unit_test(an_item_that_is_finished_is_not_told_lost),
         cmocka_unit_test(sees_what_comes_while_it_looks),
         cmocka_unit_test(what_others_rely_on_stays),
