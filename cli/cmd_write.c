@@ -270,6 +270,11 @@ static int delete_tree(struct cli *c, const char *path, size_t batch)
             deleted += s.deleted;
             code = s.code;
         }
+        if (again && w.refused > 0) {
+            again = false; // what is there and hidden is the cause
+            code = cli_refuse(c, "%s: the children of %zu nodes may not be read (NOAUTH)", path,
+                              w.refused);
+        }
         subtree_fini(&w);
     }
     if (again) {
@@ -277,6 +282,9 @@ static int delete_tree(struct cli *c, const char *path, size_t batch)
                           "Failed to delete some node(s) in the subtree! %s: others create "
                           "nodes there all the time",
                           path);
+    }
+    if (code != CLI_OK && deleted > 0) {
+        out_note(&c->out, "%zu nodes were deleted before that", deleted);
     }
     if (code == CLI_OK && c->out.json) {
         out_json(&c->out, json_pack("{s:o,s:I}", "path", out_json_string(path), "deleted",

@@ -343,6 +343,14 @@ def test_rm(service, conn, top):
     assert conn.children(top) == []
 
 
+def test_rm_where_some_is_hidden(service, conn, top):
+    plant(conn, top, "a", "a/b", "a/b/c")
+    conn.set_acl(top + "/a/b", [(zk.READ, "ip", "10.0.0.1")])
+    answer = run(service, "rm", "-r", f"{top}/a")
+    assert (answer.code, answer.err) == (
+        NO, f"reeve: rm: {top}/a: the children of 1 nodes may not be read (NOAUTH)\n")
+
+
 # ---- export and import ---------------------------------------------------------------------------
 
 
