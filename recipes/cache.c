@@ -257,6 +257,7 @@ static void on_change(struct reeve_cache *c, const struct reeve_event *ev)
     case REEVE_EVENT_CREATED:
     case REEVE_EVENT_CHANGED:
         if (n) {
+            n->unread = c->one_shot;
             cache_want(c, n, CACHE_TODO_GET);
         } else {
             appeared(c, ev->path);
@@ -269,7 +270,7 @@ static void on_change(struct reeve_cache *c, const struct reeve_event *ev)
         break;
     case REEVE_EVENT_DELETED:
         if (n && c->one_shot) {
-            n->deleted = true;
+            n->unread = true;
             cache_want(c, n, CACHE_TODO_GET);
         } else if (n) {
             cache_vanish(c, n);

@@ -123,22 +123,34 @@ static void no_node(struct reeve_cache *c, struct cache_node *n)
 
 // ---- answers ------------------------------------------------------------------------------------
 
-// What is above it is there, and is not about to turn out as gone or as made anew. Otherwise what
-// is above is read soon, then the list that this one is in, and then this one.
-static bool stands(const struct reeve_cache *c, const struct cache_node *n)
+// Whether what is above a node is there and is not about to turn out as gone, or as made anew: of
+// what is new the top is told first.
+enum ground {
+    GROUND_FIRM,
+    GROUND_UNREAD, // something above has changed, and is read before a read that is wanted now
+    GROUND_LATER   // something above is read soon, then the list that this one is in, and then it
+};
+
+static enum ground ground(const struct reeve_cache *c, const struct cache_node *n)
 {
+    bool unread = false;
     for (const struct cache_node *p = n->parent; p; p = p->parent) {
-        if (!p->seen || p->deleted || p->got_round != c->round) {
-            return false;
+        if (!p->seen || p->got_round != c->round) {
+            return GROUND_LATER;
         }
+        unread |= p->unread;
     }
-    return true;
+    return unread ? GROUND_UNREAD : GROUND_FIRM;
 }
 
 // What must be known about the children of a node that was just read.
 static void look_below(struct reeve_cache *c, struct cache_node *n)
 {
-    if (!stands(c, n)) {
+    enum ground g = ground(c, n);
+    if (g == GROUND_UNREAD && n->got_round != c->round) {
+        cache_want(c, n, CACHE_TODO_GET);
+    }
+    if (g != GROUND_FIRM) {
         return;
     }
     n->got_round = c->round;
@@ -200,10 +212,14 @@ static void got_other(struct reeve_cache *c, struct cache_node *n, const struct 
 static void got(struct reeve_cache *c, struct cache_node *n, const struct reeve_result *r)
 {
     bool anew = !n->seen || n->stat.czxid != r->stat.czxid;
-    if (anew && !stands(c, n)) {
-        return; // of what is new the top is told first
+    enum ground g = ground(c, n);
+    if (anew && g != GROUND_FIRM) {
+        if (g == GROUND_UNREAD) {
+            cache_want(c, n, CACHE_TODO_GET);
+        }
+        return;
     }
-    n->deleted = false;
+    n->unread = false;
     if (n->seen && anew) {
         vanish_children(c, n);
         unsee(c, n);

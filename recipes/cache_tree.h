@@ -38,7 +38,7 @@ struct cache_node {
     unsigned todo;      // enum cache_todo, waits for a free read
     uint32_t under_way; // reads that have not been answered
     bool seen;
-    bool deleted; // one-shot watches: somebody did; a read finds out whether it was made anew
+    bool unread;  // one-shot watches: it was changed, deleted or made anew since it was read
     bool in_list; // scratch of a comparison with a list of children
     char path[];
 };
