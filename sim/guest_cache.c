@@ -280,6 +280,16 @@ static struct watcher_of *watcher_new(struct caches *k)
     return c;
 }
 
+// Without a connection it may be behind, and says so.
+static void check_gap(const struct watcher_of *c)
+{
+    struct reeve_session s;
+    reeve_get_session(c->part->g->zk, &s);
+    if (s.state != REEVE_STATE_CONNECTED && (reeve_cache_in_sync(c->cache) || c->ready != c->gap)) {
+        wrong(c, c->path, "there is no connection, and it does not say that it may be behind");
+    }
+}
+
 static void submit(struct caches *k, struct reeve_request *q)
 {
     char text[32];
@@ -365,6 +375,7 @@ static void tick(void *part)
     struct caches *k = part;
     struct world *w = guest_world(k->g);
     for (size_t i = 0; i < WATCHERS; i++) {
+        check_gap(k->watchers[i]);
         if (w->phase == PHASE_STORM && chance(k, 1, 400)) {
             reeve_cache_free(&k->watchers[i]->cache);
             k->watchers[i] = watcher_new(k);

@@ -304,7 +304,9 @@ static void tick_group(struct groups *k, struct group_of *h)
     } else if (h->member && chance(k, 1, 250)) {
         leave_group(h);
     } else if (chance(k, 1, 60)) {
-        set_data(h);
+        for (uint64_t n = 1 + rng_below(&k->rng, 3); n > 0; n--) {
+            set_data(h);
+        }
     } else if (chance(k, 1, 200)) {
         h->calls[CALL_LIST]++;
         must(!reeve_group_members_async(h->group, on_asked, h));

@@ -113,17 +113,21 @@ uint32_t guest_index(const struct guest *g)
 
 int64_t guest_session(const struct guest *g)
 {
-    struct reeve_session s;
-    reeve_get_session(g->zk, &s);
+    struct reeve_session s = {0};
+    if (g->zk) {
+        reeve_get_session(g->zk, &s);
+    }
     return s.id;
 }
 
 bool guest_may_go_unanswered(const struct guest *g, enum reeve_error e)
 {
-    struct reeve_session s;
-    reeve_get_session(g->zk, &s);
-    return e == REEVE_SESSION_EXPIRED ||
-           (e == REEVE_CONNECTION_LOSS && s.state == REEVE_STATE_CONNECTING);
+    struct reeve_session s = {0};
+    if (g->zk) {
+        reeve_get_session(g->zk, &s);
+    }
+    return !g->zk || e == REEVE_SESSION_EXPIRED ||
+           (e == REEVE_CONNECTION_LOSS && s.state != REEVE_STATE_CONNECTED);
 }
 
 bool guest_may_be_refused(const struct world *w, enum reeve_error e)

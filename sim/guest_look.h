@@ -31,7 +31,7 @@ bool guest_data_is(const struct model_version *v, const void *data, size_t n);
 bool guest_is_quiet(const struct world *w);
 uint32_t guest_index(const struct guest *g);
 int64_t guest_session(const struct guest *g); // 0: none
-// A read may end so: it found no session, or not in time, or its session's end.
+// A read may end so: it found no session in time, lost three connections, or its session's end.
 bool guest_may_go_unanswered(const struct guest *g, enum reeve_error e);
 // What is told as an error may be no more than a server that refuses writes for a time: its disk is
 // full, or it is an observer master that does not expect this client's session.
