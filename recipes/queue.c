@@ -209,6 +209,8 @@ static void put_answered(struct put *p, enum reeve_error e)
     if (e == REEVE_NO_NODE && !p->made_dirs && !p->q->o.closed) {
         p->made_dirs = true;
         hold_back(p);
+    } else if (e == REEVE_NO_NODE && p->q->o.closed) {
+        put_done(p, kit_why_closed(&p->q->o));
     } else {
         put_done(p, e);
     }

@@ -473,6 +473,31 @@ static void frees_at_any_time(void **state)
     }
 }
 
+// A first put, freed after each message of it: it is in the queue, or cancelled.
+static void a_put_is_freed_at_any_time(void **state)
+{
+    (void)state;
+    for (int layout = REEVE_QUEUE_LOCKING; layout <= REEVE_QUEUE_SIMPLE; layout++) {
+        for (size_t steps = 0; steps < 30; steps++) {
+            struct crig *w = crig_new();
+            struct reeve *zk = crig_client(w, NULL), *b = crig_client(w, NULL);
+            struct told t = {0};
+            struct reeve_queue *q = queue(zk, (enum reeve_queue_layout)layout, &t);
+            struct reeve_queue *other = queue(b, (enum reeve_queue_layout)layout, &t);
+            assert_int_equal(reeve_queue_put_async(q, "x", 1, 1, on_done, &t), REEVE_OK);
+            for (size_t i = 0; i < steps; i++) {
+                (void)crig_step(w);
+            }
+            reeve_queue_free(&q);
+            crig_advance(w, 500);
+            assert_int_equal(t.n, 1);
+            assert_int_equal(t.e, length(other) ? REEVE_OK : REEVE_CANCELLED);
+            reeve_queue_free(&other);
+            crig_free(&w);
+        }
+    }
+}
+
 static void fails_without_memory(void **state)
 {
     (void)state;
@@ -775,6 +800,7 @@ int main(void)
         cmocka_unit_test(a_late_put_is_not_made_twice),
         cmocka_unit_test(without_locks_nothing_is_given_twice),
         cmocka_unit_test(frees_at_any_time),
+        cmocka_unit_test(a_put_is_freed_at_any_time),
         cmocka_unit_test(fails_without_memory),
         cmocka_unit_test(a_finish_that_fails_is_told_once),
         cmocka_unit_test(a_finish_ends_with_the_client),
