@@ -31,8 +31,8 @@
 // one-shot watches on each node. Nothing is read twice without cause: one request per changed
 // node; after a gap one per node and one per changed list of children, some at a time.
 //
-// Nodes that may not be read (NO_AUTH) are taken as not being there; if it is the cache's own, it may
-// fail with NO_AUTH. Changes of ACLs are not seen: servers tell nobody.
+// Nodes that may not be read (NO_AUTH) are taken as not being there; if it is the cache's own, it
+// may fail with NO_AUTH. Changes of ACLs are not seen: servers tell nobody.
 //
 // Foreign programs see nothing of it but its reads and watches, so there is no layout: it is what
 // Curator's CuratorCache and kazoo's TreeCache are to their programs.
