@@ -23,6 +23,7 @@ struct barrier_call {
     bool finished; // told; what is under way is still to come
     bool asking;   // a request is under way
     int64_t timeout_ms;
+    int64_t czxid; // CALL_WAIT: of the node when it was seen last; 0: not yet
     reeve_barrier_done_fn *done;
     void *ctx;
     struct kit_timer again, timeout;
@@ -94,6 +95,16 @@ static void make_parents(struct barrier_call *call)
     }
 }
 
+// It is closed, and the watch will tell. Another node than before: it was open in between.
+static void wait_on(struct barrier_call *call, int64_t czxid)
+{
+    int64_t before = call->czxid;
+    call->czxid = czxid;
+    if (before && before != czxid) {
+        finish(call, REEVE_OK);
+    }
+}
+
 static void on_answer(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
@@ -105,7 +116,7 @@ static void on_answer(struct kit_object *o, void *arg, const struct reeve_result
     } else if (kit_is_transient(e) || e == REEVE_NO_MEMORY) {
         again(call);
     } else if (call->kind == CALL_WAIT && e == REEVE_OK) {
-        return; // closed: the watch will tell
+        wait_on(call, r->stat.czxid);
     } else if (call->kind == CALL_CLOSE && e == REEVE_NO_NODE) {
         make_parents(call);
     } else if ((call->kind == CALL_CLOSE && e == REEVE_NODE_EXISTS) || e == REEVE_NO_NODE) {

@@ -79,6 +79,10 @@ void keep_stop(struct keep *k)
     k->wanted = false;
     k->stopping = true;
     k->failed = false;
+    bool replaceable = k->flags & KEEP_REPLACE && k->flags & KEEP_EPHEMERAL;
+    if (replaceable && k->know == KEEP_OURS) {
+        k->know = KEEP_UNSURE; // somebody may have replaced it by his, which must stay
+    }
     step(k);
 }
 

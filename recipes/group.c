@@ -6,6 +6,7 @@
 //     OUT --join--> TAKING --> IN --leave--> LEAVING --> OUT
 //                      \--another session has the name--> WAITING --it goes--> TAKING
 //     IN --session or node gone--> TAKING (with the next session)
+//     IN --node is another session's--> WAITING
 //
 // Data: `data` is what the user wants, `made` what the seat was made with; one write at a time
 // brings the node from one to the other, and answers all who asked until it was sent.
@@ -234,7 +235,11 @@ static void on_guarded(struct kit_object *o, void *arg, const struct reeve_resul
     if (g->state != GROUP_IN && g->state != GROUP_WAITING) {
         return;
     }
-    if (r->error == REEVE_NO_NODE) {
+    bool ours = g->state == GROUP_IN && r->stat.czxid == g->seat.czxid;
+    if (r->error == REEVE_OK && g->state == GROUP_IN && !ours) {
+        kit_seat_lost(&g->seat); // another one has the name since; a change's event hid the end
+        g->state = GROUP_WAITING;
+    } else if (r->error == REEVE_NO_NODE) {
         gone(g);
     } else if (kit_is_transient(r->error) || r->error == REEVE_SESSION_EXPIRED) {
         guard(g); // asked in a session that is over

@@ -93,6 +93,24 @@ static void a_wait_survives_what_happens(void **state)
     assert_int_equal(t.n, 1);
     assert_int_equal(t.e, REEVE_OK);
 
+    // Open and closed again while it is cut off: it was open at some moment.
+    for (int lost = 0; lost < 2; lost++) {
+        t.n = 0;
+        assert_int_equal(reeve_barrier_close(b), REEVE_OK);
+        assert_int_equal(reeve_barrier_wait_async(a, -1, on_done, &t), REEVE_OK);
+        crig_run(w);
+        crig_refuse(w, zk, true);
+        crig_cut(w, zk);
+        assert_int_equal(reeve_barrier_open(b), REEVE_OK);
+        assert_int_equal(reeve_barrier_close(b), REEVE_OK);
+        crig_advance(w, lost ? 30000 : 1000);
+        crig_refuse(w, zk, false);
+        crig_advance(w, 5000);
+        assert_int_equal(t.n, 1);
+        assert_int_equal(t.e, REEVE_OK);
+        assert_int_equal(reeve_barrier_open(b), REEVE_OK);
+    }
+
     assert_int_equal(reeve_barrier_close(b), REEVE_OK);
     assert_int_equal(reeve_barrier_wait_async(a, -1, on_done, &freed), REEVE_OK);
     crig_run(w);

@@ -512,6 +512,33 @@ static void replaces_its_own_old_node(void **state)
     crig_free(&w);
 }
 
+// A newer program has replaced it under the same id; what the older one does at its end must not
+// take that away.
+static void leaves_alone_what_replaced_it(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        struct crig *w = crig_new();
+        struct reeve_discovery *a, *b;
+        struct reeve_instance i = plain;
+        assert_int_equal(reeve_discovery_new(&a, crig_client(w, NULL), "/b", NULL), REEVE_OK);
+        assert_int_equal(reeve_discovery_new(&b, crig_client(w, NULL), "/b", NULL), REEVE_OK);
+        i.port = 81;
+        assert_int_equal(reeve_discovery_register(a, &i, NULL), REEVE_OK);
+        assert_int_equal(reeve_discovery_register(b, &plain, NULL), REEVE_OK);
+        if (how) {
+            assert_int_equal(reeve_discovery_unregister(a, "svc", "id-1"), REEVE_OK);
+        }
+        reeve_discovery_free(&a);
+        crig_advance(w, 1000);
+        expect_node(w, "/b/svc/id-1", plain_text);
+        reeve_discovery_free(&b);
+        crig_run(w);
+        expect_node(w, "/b/svc/id-1", NULL);
+        crig_free(&w);
+    }
+}
+
 // Register, update, unregister, with the connection cut at each message in either direction.
 static void goes_through_cuts(void **state)
 {
@@ -707,6 +734,7 @@ int main(void)
         cmocka_unit_test(waits_for_a_full_disk),
         cmocka_unit_test(comes_back_with_a_new_session),
         cmocka_unit_test(replaces_its_own_old_node),
+        cmocka_unit_test(leaves_alone_what_replaced_it),
         cmocka_unit_test(goes_through_cuts),
         cmocka_unit_test(ends_at_any_point),
         cmocka_unit_test(goes_through_lack_of_memory),

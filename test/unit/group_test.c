@@ -226,6 +226,40 @@ static void a_name_that_is_taken_is_waited_for(void **state)
     teardown(&w);
 }
 
+// Its node goes and another one's comes while it cannot be told: it is no member as long as that
+// one is, and takes nothing from it.
+static void a_name_that_was_taken_over_is_waited_for(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    struct member twin = {.lists = 0};
+    make(&w, &twin, REEVE_LAYOUT_CURATOR, "a");
+    assert_int_equal(reeve_group_join(w.m[0].g, -1), REEVE_OK);
+    crig_refuse(w.c, w.m[0].zk, true);
+    crig_cut(w.c, w.m[0].zk);
+    assert_int_equal(reeve_delete(twin.zk, "/app/group/a", -1, NULL), REEVE_OK);
+    assert_int_equal(reeve_group_join(twin.g, -1), REEVE_OK);
+    crig_refuse(w.c, w.m[0].zk, false);
+    crig_advance(w.c, 3000);
+    assert_int_equal(reeve_group_set_data(twin.g, "t", 1), REEVE_OK);
+    assert_int_equal(reeve_group_set_data_async(w.m[0].g, "2", 1, on_done, &w.m[0]), REEVE_OK);
+    crig_advance(w.c, 1000);
+    assert_int_equal(w.m[0].joined, 0);
+    assert_string_equal(w.m[2].seen, "a=t ");
+    assert_int_equal(reeve_group_leave(twin.g), REEVE_OK);
+    crig_run(w.c);
+    assert_int_equal(w.m[0].joined, 1);
+    assert_string_equal(w.m[2].seen, "a=2 ");
+    assert_int_equal(reeve_delete(twin.zk, "/app/group/a", -1, NULL), REEVE_OK);
+    crig_run(w.c);
+    assert_string_equal(w.m[2].seen, "a=2 ");
+    reeve_group_free(&twin.g);
+    crig_run(w.c);
+    crig_close(w.c, &twin.zk);
+    teardown(&w);
+}
+
 // b joins, sets its data, leaves and joins, and is cut off after each message.
 static void each_message_may_be_the_last(void **state)
 {
@@ -325,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_node_that_somebody_deletes_is_made_again),
         cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(a_name_that_is_taken_is_waited_for),
+        cmocka_unit_test(a_name_that_was_taken_over_is_waited_for),
         cmocka_unit_test(each_message_may_be_the_last),
         cmocka_unit_test(it_may_be_freed_at_each_point),
         cmocka_unit_test(each_allocation_may_fail),
