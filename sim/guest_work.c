@@ -18,6 +18,7 @@ static const struct guest_part *const parts[] = {
     &guest_semaphore,
     &guest_counter,
     &guest_barrier,
+    &guest_queue,
 };
 // clang-format on
 

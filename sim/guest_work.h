@@ -39,6 +39,7 @@ extern const struct guest_part guest_rwlock;
 extern const struct guest_part guest_semaphore;
 extern const struct guest_part guest_counter;
 extern const struct guest_part guest_barrier;
+extern const struct guest_part guest_queue;
 
 struct world *guest_world(const struct guest *g);
 // The session is over by the own clock; or the servers were first, see check_guest.h.
