@@ -185,9 +185,11 @@ REEVE_API enum reeve_error reeve_start(struct reeve *zk);
 
 // Ends the session (ephemeral nodes go) and the client. Requests that were sent before get their
 // answers if the server gives them within close_timeout_ms; every other callback is called with
-// REEVE_CLOSED; every watch ends. Then memory, thread and sockets are gone; *zk becomes NULL. Not
-// from a callback, and not while another thread is inside a call on the same client other than a
-// waiting one: waiting calls return REEVE_CLOSED, and reeve_close() waits until they have.
+// REEVE_CLOSED; every watch ends. Without a connection at that moment the session is ended by the
+// next server that takes it within that time; if none does it lives until its timeout. Then memory,
+// thread and sockets are gone; *zk becomes NULL. Not from a callback, and not while another thread
+// is inside a call on the same client other than a waiting one: waiting calls return REEVE_CLOSED,
+// and reeve_close() waits until they have.
 REEVE_API void reeve_close(struct reeve **zk);
 
 // The same without ending the session on the server: it lives on until its timeout, or until a
@@ -410,8 +412,9 @@ REEVE_API enum reeve_error reeve_result_copy(const struct reeve *zk, struct reev
 
 // Takes back watches: every one of this fn and ctx at this path, whatever kind, also one whose
 // request is still under way. It is not called again, not even with ENDED, once this returns (on
-// the loop's thread; elsewhere a call may be under way). When nobody else here watches the path the
-// server is told, without an answer.
+// the loop's thread; elsewhere a call may be under way, which is over when a reeve_post() behind
+// this one is called). When nobody else here watches the path the server is told, without an
+// answer.
 REEVE_API void reeve_unwatch(struct reeve *zk, const char *path, reeve_watch_fn *fn, void *ctx);
 
 // ---- what recipes are made of -------------------------------------------------------------------

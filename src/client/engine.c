@@ -200,6 +200,12 @@ static bool is_idle(const struct engine *e)
     return !e->queue.first && !e->sent.first && port_out_is_empty(&e->out);
 }
 
+// A session that was not ended yet can be ended by any server.
+bool engine_seeks_end(const struct engine *e)
+{
+    return e->closing && e->close_end_session && !e->close_sent && e->alive;
+}
+
 static bool advance_close(struct engine *e)
 {
     if (!e->close_asked || e->state == REEVE_STATE_ENDED) {
@@ -212,7 +218,7 @@ static bool advance_close(struct engine *e)
     }
     bool up = e->main >= 0 && e->links[e->main].use == LINK_SESSION;
     bool done = !e->close_end_session && is_idle(e);
-    if (!up || done || e->now.ns >= e->close_by.ns) {
+    if (done || !(up || engine_seeks_end(e)) || e->now.ns >= e->close_by.ns) {
         engine_lose(e, REEVE_STATE_ENDED, REEVE_CLOSED, "");
         return true;
     }

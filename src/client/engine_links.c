@@ -132,7 +132,7 @@ static void suspend(struct engine *e, const char *why)
     if (e->probe >= 0) {
         cut(e, e->probe);
     }
-    if (e->closing) {
+    if (e->closing && !engine_seeks_end(e)) {
         engine_lose(e, REEVE_STATE_ENDED, REEVE_CLOSED, "");
         return;
     }
@@ -431,7 +431,8 @@ static bool advance_main(struct engine *e)
 
 static bool wants_session(const struct engine *e)
 {
-    return (e->state == REEVE_STATE_CONNECTING || e->state == REEVE_STATE_SUSPENDED) && !e->closing;
+    bool none = e->state == REEVE_STATE_CONNECTING || e->state == REEVE_STATE_SUSPENDED;
+    return none && (!e->closing || engine_seeks_end(e));
 }
 
 // Dials under way; one that takes too long ends.
@@ -468,6 +469,10 @@ static bool advance_dials(struct engine *e)
     }
     if (n == 0) {
         e->dial_after = mono_add_ms(e->now, hosts_backoff_ms(&e->hosts));
+        if (e->closing) { // nobody is there to end the session
+            e->close_by = e->now;
+            return true;
+        }
     }
     return e->links_untold;
 }

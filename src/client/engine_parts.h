@@ -140,6 +140,8 @@ void engine_log(struct engine *e, enum reeve_log_level level, const char *fmt, .
     __attribute__((format(printf, 3, 4)));
 // The session is over. error: what requests and watches are told.
 void engine_lose(struct engine *e, enum reeve_state to, enum reeve_error error, const char *why);
+// The client is closed, and the session is to be ended by the next server.
+bool engine_seeks_end(const struct engine *e);
 
 // ---- engine_links.c -----------------------------------------------------------------------------
 

@@ -393,6 +393,58 @@ static void close_without_a_connection_is_at_once(void **state)
     erig_free(r);
 }
 
+// A connection that is lost just then does not leave the ephemeral nodes behind.
+static void close_ends_the_session_at_the_next_server(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 2; before++) {
+        struct erig *r = erig_connected(plain);
+        erig_get(r, "/x");
+        if (before) {
+            erig_gone(r, 0, "reset");
+            engine_close(r->e, true);
+            erig_run(r);
+        } else {
+            r->stuck = true;
+            engine_close(r->e, true);
+            erig_run(r);
+            erig_gone(r, 0, "reset");
+            r->stuck = false;
+        }
+        erig_expect(r, "state SUSPENDED (" LOST_A "reset)\ndial 0 b:2181\n");
+        erig_reconnect(r);
+        erig_serve(r, 0, OP_GET_DATA, 2, 0);
+        erig_serve(r, 0, OP_CLOSE_SESSION, 3, 0);
+        erig_expect(r, "state CONNECTED 7 6000\ndone get /x 0\nstate ENDED\ncut 0\nover\n");
+        erig_free(r);
+    }
+}
+
+static void close_gives_up_when_no_server_takes_it(void **state)
+{
+    (void)state;
+    for (int silent = 0; silent < 2; silent++) {
+        struct erig *r = erig_connected((struct reeve_options){.close_timeout_ms = 300});
+        erig_wait(r, 1000);
+        erig_gone(r, 0, "reset");
+        erig_forget(r);
+        engine_close(r->e, true);
+        erig_run(r);
+        if (silent) {
+            erig_wait(r, 299);
+            assert_false(erig_saw(r, "over"));
+            erig_wait(r, 1);
+        } else {
+            erig_gone(r, 0, "refused");
+            assert_false(erig_saw(r, "over"));
+            erig_gone(r, 0, "refused");
+        }
+        assert_true(erig_saw(r, "state ENDED\n"));
+        assert_true(erig_saw(r, "over\n"));
+        erig_free(r);
+    }
+}
+
 static void abandon_leaves_the_session(void **state)
 {
     (void)state;
@@ -742,6 +794,8 @@ int main(void)
         cmocka_unit_test(close_ends_the_session_behind_what_was_asked),
         cmocka_unit_test(close_waits_no_longer_than_told),
         cmocka_unit_test(close_without_a_connection_is_at_once),
+        cmocka_unit_test(close_ends_the_session_at_the_next_server),
+        cmocka_unit_test(close_gives_up_when_no_server_takes_it),
         cmocka_unit_test(abandon_leaves_the_session),
         cmocka_unit_test(credentials_come_first_on_every_connection),
         cmocka_unit_test(refused_credentials_are_the_end),
