@@ -371,6 +371,7 @@ static void on_close(struct kit_object *o)
 static void fini(struct kit_object *o)
 {
     struct reeve_group *g = (struct reeve_group *)o;
+    group_watch_fini(&g->watch);
     if (g->seat.o) {
         kit_seat_fini(&g->seat);
     }

@@ -55,21 +55,99 @@ static bool answered(struct group_watch *w)
     return true;
 }
 
+// ---- what is known ------------------------------------------------------------------------------
+
+static void forget_late(struct group_watch *w)
+{
+    for (size_t i = 0; i < w->late_n; i++) {
+        kit_free(w->o->zk, w->late[i]);
+    }
+    kit_free(w->o->zk, w->late);
+    w->late = NULL;
+    w->late_n = 0;
+    w->late_all = false;
+}
+
+static void forget_data(struct group_watch *w, struct reeve_contender *c)
+{
+    if (c) {
+        kit_free(w->o->zk, (void *)(uintptr_t)c->data);
+        c->data = NULL;
+    }
+}
+
+// The list itself stays: a reading may be looking into it.
+static void forget_all(struct group_watch *w)
+{
+    for (size_t i = 0; w->known && i < w->known->n; i++) {
+        forget_data(w, &w->known->list[i]);
+    }
+    w->late_all = true;
+}
+
+static bool add_late(struct group_watch *w, const char *name)
+{
+    if (w->late_n == GROUP_LATE_MAX) {
+        return false;
+    }
+    char **late = reeve_realloc(w->o->zk, w->late, (w->late_n + 1) * sizeof(*late));
+    char *copy = late ? kit_str(w->o->zk, name) : NULL;
+    w->late = late ? late : w->late;
+    if (copy) {
+        w->late[w->late_n++] = copy;
+    }
+    return copy;
+}
+
+// Something happened to the node at path.
+static void forget(struct group_watch *w, const char *path)
+{
+    const char *name = kit_name(path);
+    size_t n = (size_t)(name - path);
+    bool root = !w->path[1];
+    if (n != (root ? 1 : strlen(w->path) + 1) || (!root && strncmp(path, w->path, n - 1) != 0)) {
+        return; // not a member's
+    }
+    forget_data(w, lock_list_find(w->known, name));
+    if (w->asking && !w->late_all) {
+        w->late_all = !add_late(w, name);
+    }
+}
+
+// A list that was read is the one that is known, but for whom the watch has named meanwhile.
+static void keep(struct group_watch *w, struct reeve_contenders *list)
+{
+    reeve_contenders_free(&w->known);
+    if (w->plain || w->late_all) {
+        reeve_contenders_free(&list);
+    }
+    w->known = list;
+    for (size_t i = 0; i < w->late_n; i++) {
+        forget_data(w, lock_list_find(w->known, w->late[i]));
+    }
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
 static void on_list(struct kit_object *o, void *arg, enum reeve_error e,
                     struct reeve_contenders *list)
 {
     struct group_watch *w = arg;
-    bool tell = answered(w);
-    if (tell && e) {
-        on_error(w, e);
-    } else if (tell && !kit_is_closing(o)) {
+    if (!e && !w->dirty && !w->over && !o->closed && !kit_is_closing(o)) {
         w->fn(w->ctx, REEVE_OK, list);
     }
-    reeve_contenders_free(&list);
+    if (!e) {
+        keep(w, list);
+    }
+    if (answered(w) && e) {
+        on_error(w, e);
+    }
 }
 
 static void list(struct group_watch *w)
 {
+    forget_late(w);
+    w->want.known = w->known;
     enum reeve_error e = lock_list_ask(w->o, &w->want, on_list, w);
     w->asking = !e;
     if (e) {
@@ -125,6 +203,9 @@ static void on_event(void *ctx, const struct reeve_event *ev)
     struct group_watch *w = ctx;
     if (ev->last) {
         w->set = false;
+        forget_all(w);
+    } else {
+        forget(w, ev->path);
     }
     read_again(w);
 }
@@ -145,7 +226,16 @@ void group_watch_on_session(struct group_watch *w, const struct reeve_session *s
     } else if (s->state == REEVE_STATE_AUTH_FAILED) {
         end(w, REEVE_AUTH_FAILED);
     } else if (s->state == REEVE_STATE_CONNECTED || s->state == REEVE_STATE_READ_ONLY) {
+        forget_all(w);
         read_again(w);
+    }
+}
+
+void group_watch_fini(struct group_watch *w)
+{
+    if (w->o) {
+        reeve_contenders_free(&w->known);
+        forget_late(w);
     }
 }
 

@@ -81,9 +81,11 @@ static enum reeve_error read_one(struct kit_object *o, struct asking *a, struct 
 static void read_on(struct kit_object *o, struct asking *a)
 {
     while (!a->e && a->next < a->list->n && a->open < LOCK_LIST_AHEAD) {
-        a->e = read_one(o, a, &a->list->list[a->next]);
-        a->next++;
-        a->open += !a->e;
+        struct reeve_contender *to = &a->list->list[a->next++];
+        if (!to->data) {
+            a->e = read_one(o, a, to);
+            a->open += !a->e;
+        }
     }
     if (!a->open) {
         if (!a->e) {
@@ -141,6 +143,33 @@ static size_t pick(const struct asking *a, const struct reeve_result *r, struct 
     return n;
 }
 
+static int by_contender(const void *a, const void *b)
+{
+    return strcmp(((const struct reeve_contender *)a)->name,
+                  ((const struct reeve_contender *)b)->name);
+}
+
+struct reeve_contender *lock_list_find(const struct reeve_contenders *l, const char *name)
+{
+    struct reeve_contender key = {.name = name};
+    return l && l->n ? bsearch(&key, l->list, l->n, sizeof(key), by_contender) : NULL;
+}
+
+// What is known of it already.
+static enum reeve_error take_known(struct kit_object *o, const struct asking *a,
+                                   struct reeve_contender *to)
+{
+    const struct reeve_contender *old = lock_list_find(a->want.known, to->name);
+    if (!old || !old->data) {
+        return REEVE_OK;
+    }
+    to->data = kit_bytes(o->zk, old->data, old->data_len);
+    to->data_len = old->data_len;
+    to->token = old->token;
+    to->session = old->session;
+    return to->data ? REEVE_OK : REEVE_NO_MEMORY;
+}
+
 static enum reeve_error keep_names(struct kit_object *o, struct asking *a,
                                    const struct reeve_result *r)
 {
@@ -153,7 +182,7 @@ static enum reeve_error keep_names(struct kit_object *o, struct asking *a,
         l->list[i].name = kit_str(o->zk, entries[i].name);
         l->list[i].shared = entries[i].marker == a->want.shared;
         l->n++;
-        e = l->list[i].name ? REEVE_OK : REEVE_NO_MEMORY;
+        e = l->list[i].name ? take_known(o, a, &l->list[i]) : REEVE_NO_MEMORY;
     }
     kit_free(o->zk, entries);
     return e;

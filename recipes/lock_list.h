@@ -19,7 +19,13 @@ struct lock_list_want {
     const char *const *markers; // lives longer than the request
     size_t markers_n;
     int shared; // index of the marker of readers, -1: none
+    // Without markers: an earlier list, whose members with data need not be read again. Must live
+    // until fn is called.
+    const struct reeve_contenders *known;
 };
+
+// The one of this name in a list without markers, or NULL.
+struct reeve_contender *lock_list_find(const struct reeve_contenders *l, const char *name);
 
 // The list is fn's (reeve_contenders_free), NULL with errors. Never from inside; if this is not OK,
 // not at all. A path that is not there has no children.

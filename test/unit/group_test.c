@@ -17,7 +17,7 @@ enum { N = 3 };
 struct member {
     struct reeve *zk;
     struct reeve_group *g;
-    char seen[256]; // the list told last: "a=1 b=2 "
+    char seen[1024]; // the list told last: "a=1 b=2 "
     int lists;
     int joined, failed;
     enum reeve_error e, why, list_e;
@@ -260,6 +260,71 @@ static void a_name_that_was_taken_over_is_waited_for(void **state)
     teardown(&w);
 }
 
+// Those who look on are told of a change at two requests each, however many members there are.
+static void a_change_is_cheap(void **state)
+{
+    (void)state;
+    enum { MANY = 50 };
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    struct reeve *other = crig_client(w.c, NULL);
+    struct reeve_group *many[MANY];
+    for (int i = 0; i < MANY; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "m%02d", i);
+        struct reeve_group_options o = {.id = id};
+        assert_int_equal(reeve_group_new(&many[i], other, "/app/group", &o), REEVE_OK);
+        assert_int_equal(reeve_group_join(many[i], -1), REEVE_OK);
+    }
+    crig_run(w.c);
+    size_t before = crig_messages(w.c, w.m[0].zk, CRIG_TO_SERVER);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(reeve_group_set_data(many[7 + i], "new", 3), REEVE_OK);
+        crig_run(w.c);
+        assert_non_null(strstr(w.m[0].seen, i == 0 ? "m07=new m08=" : "m07=new m08=new "));
+    }
+    assert_int_equal(reeve_group_leave(many[3]), REEVE_OK);
+    crig_run(w.c);
+    assert_null(strstr(w.m[0].seen, "m03="));
+    assert_in_range(crig_messages(w.c, w.m[0].zk, CRIG_TO_SERVER) - before, 4, 3 * 2 + 2);
+    for (int i = 0; i < MANY; i++) {
+        reeve_group_free(&many[i]);
+    }
+    crig_run(w.c);
+    crig_close(w.c, &other);
+    teardown(&w);
+}
+
+// Whatever happens while a list is read, the last one told is right.
+static void what_changes_while_it_is_read_is_told(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps < 40; steps++) {
+        struct world w;
+        setup(&w, REEVE_LAYOUT_CURATOR);
+        struct reeve *other = crig_client(w.c, NULL);
+        assert_int_equal(reeve_group_join(w.m[1].g, -1), REEVE_OK);
+        assert_int_equal(reeve_group_join(w.m[2].g, -1), REEVE_OK);
+        crig_run(w.c);
+        assert_int_equal(reeve_set_async(other, "/app/group/ab", "2", 1, -1, NULL, NULL), 0);
+        assert_int_equal(reeve_set_async(other, "/app/group/b", "2", 1, -1, NULL, NULL), 0);
+        for (int i = 0; i < steps; i++) {
+            (void)crig_step(w.c);
+        }
+        assert_int_equal(reeve_set_async(other, "/app/group/ab", "3", 1, -1, NULL, NULL), 0);
+        crig_run(w.c);
+        assert_string_equal(w.m[0].seen, "ab=3 b=2 ");
+        crig_refuse(w.c, w.m[0].zk, true);
+        crig_cut(w.c, w.m[0].zk);
+        assert_int_equal(reeve_set(other, "/app/group/b", "4", 1, -1, NULL), REEVE_OK);
+        crig_refuse(w.c, w.m[0].zk, false);
+        crig_advance(w.c, 3000);
+        assert_string_equal(w.m[0].seen, "ab=3 b=4 ");
+        crig_close(w.c, &other);
+        teardown(&w);
+    }
+}
+
 // b joins, sets its data, leaves and joins, and is cut off after each message.
 static void each_message_may_be_the_last(void **state)
 {
@@ -360,6 +425,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(a_name_that_is_taken_is_waited_for),
         cmocka_unit_test(a_name_that_was_taken_over_is_waited_for),
+        cmocka_unit_test(a_change_is_cheap),
+        cmocka_unit_test(what_changes_while_it_is_read_is_told),
         cmocka_unit_test(each_message_may_be_the_last),
         cmocka_unit_test(it_may_be_freed_at_each_point),
         cmocka_unit_test(each_allocation_may_fail),
