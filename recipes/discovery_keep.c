@@ -13,7 +13,7 @@ static void on_event(void *ctx, const struct reeve_event *ev);
 enum reeve_error keep_init(struct keep *k, struct kit_object *o, const char *path, unsigned flags,
                            keep_fn *fn)
 {
-    *k = (struct keep){.o = o, .fn = fn, .flags = flags, .path = kit_str(o->zk, path)};
+    *k = (struct keep){.o = o, .fn = fn, .flags = flags, .lost = -1, .path = kit_str(o->zk, path)};
     return k->path ? REEVE_OK : REEVE_NO_MEMORY;
 }
 
@@ -202,6 +202,12 @@ static void make_parents(struct keep *k)
     }
 }
 
+static void note_version(struct keep *k, int32_t version)
+{
+    k->version = version;
+    k->dirty = k->dirty || version == k->lost;
+}
+
 static void on_created(struct kit_object *o, void *arg, const struct reeve_result *r)
 {
     (void)o;
@@ -213,6 +219,7 @@ static void on_created(struct kit_object *o, void *arg, const struct reeve_resul
     if (r->error == REEVE_OK) {
         k->czxid = r->has_stat ? r->stat.czxid : 0;
         k->know = k->czxid ? KEEP_OURS : KEEP_UNSURE; // a server that does not tell is asked
+        note_version(k, r->stat.version);
     } else if (r->error == REEVE_NO_NODE && kit_name(k->path) > k->path + 1) {
         make_parents(k);
         return;
@@ -241,9 +248,15 @@ static void on_set(struct kit_object *o, void *arg, const struct reeve_result *r
     (void)o;
     struct keep *k = arg;
     k->busy = false;
-    if (r->error == REEVE_NO_NODE || kit_is_transient(r->error)) {
+    if (r->error && (r->maybe_done || r->error == REEVE_NO_MEMORY)) {
+        k->lost = k->version;
+    }
+    if (r->error == REEVE_OK) {
+        note_version(k, r->stat.version);
+    } else if (r->error == REEVE_NO_NODE || r->error == REEVE_BAD_VERSION ||
+               kit_is_transient(r->error)) {
         k->know = KEEP_UNSURE;
-    } else if (r->error) {
+    } else {
         k->dirty = true;
         fail(k, r->error);
         return;
@@ -257,7 +270,7 @@ static void write_data(struct keep *k)
                               .path = k->path,
                               .data = k->data,
                               .data_len = k->data_len,
-                              .version = REEVE_ANY_VERSION};
+                              .version = k->version};
     k->dirty = false;
     submit(k, &q, on_set);
 }
@@ -278,9 +291,9 @@ static void on_deleted(struct kit_object *o, void *arg, const struct reeve_resul
     step(k);
 }
 
-static void delete_node(struct keep *k, int32_t version)
+static void delete_node(struct keep *k)
 {
-    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = k->path, .version = version};
+    struct reeve_request q = {.op = REEVE_OP_DELETE, .path = k->path, .version = k->version};
     submit(k, &q, on_deleted);
 }
 
@@ -298,10 +311,11 @@ static void judge(struct keep *k, const struct reeve_result *r)
         ours = ours && (r->stat.czxid == k->czxid || (k->maybe && same));
     }
     k->know = ours ? KEEP_OURS : KEEP_OTHERS_NODE;
-    k->other = r->stat.version;
+    k->version = r->stat.version;
     if (ours) {
         k->czxid = r->stat.czxid;
         k->dirty = !same;
+        note_version(k, r->stat.version);
     }
 }
 
@@ -414,7 +428,7 @@ static void step_wanted(struct keep *k)
         break;
     case KEEP_OTHERS_NODE:
         if (k->flags & KEEP_REPLACE) {
-            delete_node(k, k->other);
+            delete_node(k);
         } else if (!k->watching) {
             look(k);
         }
@@ -455,7 +469,7 @@ static void step(struct keep *k)
         } else if (k->know == KEEP_UNSURE) {
             look(k);
         } else {
-            delete_node(k, REEVE_ANY_VERSION);
+            delete_node(k);
         }
     }
 }

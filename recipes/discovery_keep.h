@@ -17,6 +17,10 @@
 // never sent again before the look has said OURS. An ephemeral node of an earlier session of ours
 // is OTHERS. `final`: there will be no other session, and so no more tries.
 //
+// A write of a lost connection, even of a lost session, may be executed late, behind others. So
+// each is for the version that was seen last, and no node is left at a version that such a write is
+// for.
+//
 // All on the loop's thread, embedded in a kit_object's struct or in a piece of its memory, which
 // must live until KEEP_GONE was told.
 #pragma once
@@ -62,7 +66,8 @@ struct keep {
     bool failed;            // waits for the next connection
     bool over;              // the session is lost: waits for the next one
     int64_t czxid;          // OURS: of its creation; 0: we know of none
-    int32_t other;          // OTHERS_NODE: its version
+    int32_t version;        // OURS, OTHERS_NODE: as it was seen last
+    int32_t lost;           // what version a write was for whose fate is unknown; -1: none
     enum reeve_error final; // there will be no other session, and this is why
     struct kit_timer again;
 };

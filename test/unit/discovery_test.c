@@ -431,6 +431,34 @@ static void comes_back_with_other_data(void **state)
     crig_free(&w);
 }
 
+// A write is lost with its session, and may be executed late. What it was for must be over when
+// the registration is said to be there again, even if that needs no other data.
+static void outlives_a_late_write(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve *zk = crig_client(w, NULL), *other = crig_client(w, NULL);
+    struct reeve_discovery *d;
+    struct reeve_instance i = plain, changed = plain;
+    struct seen update = {0}, back = {0};
+    i.type = changed.type = REEVE_SERVICE_STATIC;
+    changed.port = 99;
+    assert_int_equal(reeve_discovery_new(&d, zk, "/b", NULL), REEVE_OK);
+    assert_int_equal(reeve_discovery_register(d, &i, NULL), REEVE_OK);
+    crig_cut_after(w, zk, CRIG_TO_SERVER, 0);
+    assert_int_equal(reeve_discovery_update_async(d, &changed, on_done, &update), REEVE_OK);
+    crig_refuse(w, zk, true);
+    crig_advance(w, 20000);
+    assert_int_equal(reeve_discovery_update_async(d, &i, on_done, &back), REEVE_OK);
+    crig_refuse(w, zk, false);
+    crig_advance(w, 5000);
+    assert_int_equal(update.calls, 1);
+    assert_int_equal(back.calls, 1);
+    assert_int_equal(reeve_set(other, "/b/svc/id-1", "late", 4, 0, NULL), REEVE_BAD_VERSION);
+    reeve_discovery_free(&d);
+    crig_free(&w);
+}
+
 // Freed while there is no session, with and without an order to unregister before it: what outlives
 // sessions is unregistered in the next one.
 static void is_freed_between_sessions(void **state)
@@ -730,6 +758,7 @@ int main(void)
         cmocka_unit_test(registers_and_is_found),
         cmocka_unit_test(static_ones_stay),
         cmocka_unit_test(comes_back_with_other_data),
+        cmocka_unit_test(outlives_a_late_write),
         cmocka_unit_test(is_freed_between_sessions),
         cmocka_unit_test(waits_for_a_full_disk),
         cmocka_unit_test(comes_back_with_a_new_session),
