@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/must.h"
 #include "client/engine_parts.h"
@@ -97,6 +98,10 @@ static enum reeve_error set_up(struct engine *e, const struct reeve_options *o)
     }
     if (error) {
         return error;
+    }
+    if (strchr(e->chroot, ',')) { // it is a path, if an odd one
+        engine_log(e, REEVE_LOG_WARN, "the chroot is \"%.200s\": it stands behind the last server",
+                   e->chroot);
     }
     if (!port_in_init(&e->in, a) || !port_out_init(&e->out, a)) {
         return REEVE_NO_MEMORY;

@@ -659,6 +659,19 @@ static void bad_options_are_refused(void **state)
     }
 }
 
+// Two lists with a chroot each are one list and an odd chroot, as everywhere in ZooKeeper's world.
+static void a_chroot_that_looks_like_servers_is_said(void **state)
+{
+    (void)state;
+    struct erig *r = calloc(1, sizeof(*r));
+    assert_non_null(r);
+    struct reeve_options o = {.servers = "a:1/x,b:2/x", .log = on_log, .log_ctx = r};
+    assert_int_equal(erig_begin(r, o), REEVE_OK);
+    assert_string_equal(engine_chroot(r->e), "/x,b:2/x");
+    assert_string_equal(r->log, "1 the chroot is \"/x,b:2/x\": it stands behind the last server\n");
+    erig_free(r);
+}
+
 // Requests in every place one can be in are freed unheard.
 static void an_engine_is_freed_in_the_middle(void **state)
 {
@@ -711,6 +724,7 @@ int main(void)
         cmocka_unit_test(a_malformed_body_fails_its_request_only),
         cmocka_unit_test(what_happens_is_logged),
         cmocka_unit_test(bad_options_are_refused),
+        cmocka_unit_test(a_chroot_that_looks_like_servers_is_said),
         cmocka_unit_test(an_engine_is_freed_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
