@@ -74,8 +74,8 @@ REEVE_API void reeve_lock_free(struct reeve_lock **l);
 
 // OK and the token (above 0), or an error and 0.
 typedef void reeve_lock_fn(void *ctx, enum reeve_error e, int64_t token);
-// timeout_ms: how long to wait at most; 0: only if nobody is before us, however long it takes to ask
-// (without a connection until there is one); -1: no limit. Errors: OPERATION_TIMEOUT, CANCELLED
+// timeout_ms: how long to wait at most; 0: only if nobody is before us, however long it takes to
+// ask (without a connection until there is one); -1: no limit. Errors: OPERATION_TIMEOUT, CANCELLED
 // (reeve_lock_cancel, reeve_lock_free), BAD_ARGUMENTS (this handle has it, or is asking for it),
 // NO_MEMORY, CLOSED, AUTH_FAILED, SESSION_EXPIRED (only with options.one_session), the servers'
 // (NO_AUTH, NO_NODE: the chroot is missing, QUOTA_EXCEEDED ...).
