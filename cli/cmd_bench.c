@@ -106,13 +106,15 @@ static bool parse(struct bench *b, const struct args *a)
 static int call(struct cli *c, const struct reeve_request *q)
 {
     struct reeve_result r;
-    int code = cli_call(c, q, &r) ? cli_fail(c, &r) : CLI_OK;
+    struct reeve_request limited = *q;
+    limited.timeout_ms = c->opt.connect_timeout_ms;
+    int code = cli_call(c, &limited, &r) ? cli_fail(c, &r) : CLI_OK;
     reeve_result_fini(&r);
     return code;
 }
 
-// Creates or deletes n<from>... in one transaction.
-static int change_part(struct bench *b, uint32_t from, uint32_t n, bool create)
+// Creates n<from>... in one transaction.
+static int create_part(struct bench *b, uint32_t from, uint32_t n)
 {
     struct reeve_request parts[PART_MAX] = {0};
     char *paths = cli_alloc((size_t)n * (BENCH_PATH_MAX + 16));
@@ -120,11 +122,8 @@ static int change_part(struct bench *b, uint32_t from, uint32_t n, bool create)
     for (uint32_t i = 0; i < n; i++) {
         char *path = paths + (size_t)i * (BENCH_PATH_MAX + 16);
         snprintf(path, BENCH_PATH_MAX + 16, "%s/n%" PRIu32, b->load.base, from + i);
-        parts[i] = (struct reeve_request){.op = create ? REEVE_OP_CREATE : REEVE_OP_DELETE,
-                                          .path = path,
-                                          .version = REEVE_ANY_VERSION,
-                                          .data = create ? data : NULL,
-                                          .data_len = create ? b->load.data_len : 0};
+        parts[i] = (struct reeve_request){
+            .op = REEVE_OP_CREATE, .path = path, .data = data, .data_len = b->load.data_len};
     }
     struct reeve_request q = {.op = REEVE_OP_MULTI, .parts = parts, .parts_n = n};
     int code = call(b->c, &q);
@@ -133,20 +132,17 @@ static int change_part(struct bench *b, uint32_t from, uint32_t n, bool create)
     return code;
 }
 
-static int change_nodes(struct bench *b, bool create)
+static int create_nodes(struct bench *b)
 {
-    struct reeve_request base = {.op = create ? REEVE_OP_CREATE : REEVE_OP_DELETE,
-                                 .path = b->load.base,
-                                 .version = REEVE_ANY_VERSION};
-    int code = create ? call(b->c, &base) : CLI_OK;
+    int code = CLI_OK;
     // A transaction must stay below the servers' limit of a megabyte.
     uint32_t most = 500000 / (b->load.data_len + 1000);
     most = most < 1 ? 1 : most > PART_MAX ? PART_MAX : most;
     for (uint32_t at = 0; at < b->load.keys && code == CLI_OK; at += most) {
         uint32_t n = b->load.keys - at < most ? b->load.keys - at : most;
-        code = change_part(b, at, n, create);
+        code = create_part(b, at, n);
     }
-    return !create && code == CLI_OK ? call(b->c, &base) : code;
+    return code;
 }
 
 // ---- running ------------------------------------------------------------------------------------
@@ -268,26 +264,50 @@ static int report(struct bench *b)
     return code;
 }
 
+// Takes everything away that was made, also if that was interrupted. Returns what that came to.
+static int clean(struct bench *b, bool loaded)
+{
+    struct cli *c = b->c;
+    bool interrupted = c->interrupted, json = c->out.json;
+    c->interrupted = false; // its nodes go in any case
+    int code = cli_need_connection(c, -1);
+    if (code == CLI_OK) {
+        if (loaded) {
+            bench_load_clean(&b->load);
+            wait_phase(b, -1, false);
+        }
+        char *words[] = {b->load.base, NULL};
+        struct args all = {.n = 1, .arg = words, .dashes = -1};
+        c->out.json = false;
+        code = cmd_deleteall(c, &all);
+        c->out.json = json;
+    }
+    c->interrupted = interrupted || c->interrupted;
+    if (code != CLI_OK) {
+        out_note(&b->c->out, "its nodes stay, at %s", b->load.base);
+    }
+    return code;
+}
+
 static int run(struct bench *b)
 {
-    int code = change_nodes(b, true);
+    struct reeve_request base = {.op = REEVE_OP_CREATE, .path = b->load.base};
+    int code = call(b->c, &base);
     if (code) {
         return code;
     }
+    bool loaded = false;
+    code = create_nodes(b);
     char why[BENCH_WHY_MAX];
-    if (bench_load_init(&b->load, why)) {
+    if (code == CLI_OK && bench_load_init(&b->load, why)) {
         code = cli_refuse(b->c, "cannot connect its clients: %s", why);
-    } else {
+    } else if (code == CLI_OK) {
+        loaded = true;
         run_load(b);
         code = report(b);
-        bench_load_clean(&b->load);
-        wait_phase(b, -1, false);
     }
-    bool interrupted = b->c->interrupted;
-    b->c->interrupted = false; // its nodes go in any case
-    int cleaned = change_nodes(b, false);
+    int cleaned = clean(b, loaded);
     bench_load_fini(&b->load);
-    b->c->interrupted = interrupted || b->c->interrupted;
     return b->c->interrupted ? CLI_INTERRUPTED : code ? code : cleaned;
 }
 

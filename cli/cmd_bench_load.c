@@ -62,6 +62,9 @@ static void on_done(void *ctx, const struct reeve_result *r)
             note_error(c, s->op, r);
         }
     }
+    if (c->cleaning && r->error && r->error != REEVE_NO_NODE) {
+        c->deleted = c->created; // nobody is there to delete the others
+    }
     next(s);
 }
 
@@ -114,6 +117,7 @@ static bool submit(struct bench_client *c, struct slot *s)
                  c->deleted++);
         q = (struct reeve_request){.op = REEVE_OP_DELETE, .path = path, .version = -1};
     }
+    q.timeout_ms = c->load->connect_timeout_ms; // without a server it would wait for one for ever
     s->counted = atomic_load(&c->load->counting);
     s->begun_ns = now_ns();
     enum reeve_error e = reeve_submit(c->zk, &q, on_done, s);

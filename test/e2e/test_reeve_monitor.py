@@ -478,6 +478,18 @@ def test_bench_that_is_stopped_before_it_measured(make_server):
         assert c.children("/") == ["zookeeper"]
 
 
+def test_bench_ends_without_its_server(make_server):
+    srv = make_server()
+    p = subprocess.Popen([SHELL, "-s", srv.hosts, "--timeout", "1000", "--connect-timeout", "500",
+                          "bench", "-t", "1", "-mix", "create"],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    harness.poll_until(lambda: int(srv.srvr()["Node count"]) > 300, WAIT_S, "creates")
+    srv.kill()
+    out, err = p.communicate(timeout=WAIT_S)
+    assert p.returncode != OK and b"its nodes stay" in err and b"requests failed" in err, err
+    assert b"create" in out
+
+
 def test_bench_usage(make_server):
     srv = make_server()
     for words in (["-mix", "fly=1"], ["-c", "0"], ["-t", "x"], ["-mix", "get=0"]):
