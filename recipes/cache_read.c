@@ -373,9 +373,12 @@ void cache_pump(struct reeve_cache *c)
             cache_again(c, false);
             return;
         }
-        if (e) {
-            cache_forget_todo(c); // the client's end, or its session's: on_session() tells
+        if (kit_is_over(e)) {
+            cache_forget_todo(c); // on_session() tells
             c->state = CACHE_IDLE;
+        } else if (e) {
+            cache_fail(c, e); // a path over the client's request_max
+            return;
         }
     }
     if (c->state == CACHE_READING && c->under_way == 0 && TAILQ_EMPTY(&c->todo) && !c->again.on) {

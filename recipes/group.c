@@ -332,7 +332,12 @@ static void write_data(struct reeve_group *g)
     g->writing = !e;
     if (e) {
         kit_free(g->o.zk, w);
+    }
+    if (e == REEVE_NO_MEMORY) {
         later(g);
+    } else if (e) {
+        g->written = g->version; // refused, and would be again
+        end_waiters(g, &g->setting, g->written, e);
     }
 }
 

@@ -71,7 +71,8 @@ REEVE_API enum reeve_error reeve_group_leave_async(struct reeve_group *g, reeve_
                                                    void *ctx);
 REEVE_API enum reeve_error reeve_group_leave(struct reeve_group *g);
 // Other data, for now and whenever it joins again. Told when the servers have it, or later data of
-// ours; at once if it is no member. The servers' errors (NO_AUTH ...), CANCELLED (freed), CLOSED.
+// ours; at once if it is no member. The servers' errors (NO_AUTH ...), TOO_BIG (over the client's
+// request_max), CANCELLED (freed), CLOSED.
 REEVE_API enum reeve_error reeve_group_set_data_async(struct reeve_group *g, const void *data,
                                                       size_t n, reeve_group_fn *done, void *ctx);
 REEVE_API enum reeve_error reeve_group_set_data(struct reeve_group *g, const void *data, size_t n);

@@ -493,6 +493,34 @@ static void fails_when_it_is_too_big(void **state)
 }
 
 // One allocation fails: in the end it is the tree nevertheless, or it has said that it is not.
+// A node whose name fits no request of this client cannot be followed, and that is told.
+static void fails_when_it_may_not_ask(void **state)
+{
+    (void)state;
+    struct crig *w = crig_new();
+    struct reeve_options small = {.request_max = 100};
+    struct reeve *zk = crig_client(w, &small), *other = crig_client(w, NULL);
+    struct mirror m = {.n = 0};
+    struct reeve_cache_options o = {.event = on_event, .ctx = &m};
+    struct reeve_cache *c;
+    char path[200] = "/c/";
+    memset(path + 3, 'x', 150);
+    assert_int_equal(reeve_create(other, "/c", "", 0, 0, NULL), REEVE_OK);
+    assert_int_equal(reeve_cache_new(&c, zk, "/c", &o), REEVE_OK);
+    assert_int_equal(reeve_cache_wait_ready(c, 1000), REEVE_OK);
+    assert_int_equal(reeve_create(other, path, "", 0, 0, NULL), REEVE_OK);
+    crig_run(w);
+    assert_int_equal(m.failed, 1);
+    assert_int_equal(m.error, REEVE_TOO_BIG);
+    assert_false(reeve_cache_in_sync(c));
+    assert_int_equal(reeve_delete(other, path, -1, NULL), REEVE_OK);
+    assert_int_equal(reeve_cache_resync(c), REEVE_OK);
+    crig_run(w);
+    assert_true(reeve_cache_in_sync(c));
+    reeve_cache_free(&c);
+    crig_free(&w);
+}
+
 static void goes_on_without_memory(void **state)
 {
     (void)state;
@@ -612,6 +640,7 @@ int main(void)
         cmocka_unit_test(tells_a_new_subtree_from_its_top),
         cmocka_unit_test(tells_a_new_subtree_after_a_gap),
         cmocka_unit_test(fails_when_it_is_too_big),
+        cmocka_unit_test(fails_when_it_may_not_ask),
         cmocka_unit_test(goes_on_without_memory),
         cmocka_unit_test(follows_without_memory),
         cmocka_unit_test(waits_and_is_freed_at_any_time),

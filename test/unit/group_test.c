@@ -260,6 +260,25 @@ static void a_name_that_was_taken_over_is_waited_for(void **state)
     teardown(&w);
 }
 
+static void data_that_is_too_big_is_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    setup(&w, REEVE_LAYOUT_CURATOR);
+    size_t n = 2000000;
+    char *big = calloc(1, n);
+    assert_int_equal(reeve_group_join(w.m[0].g, -1), REEVE_OK);
+    assert_int_equal(reeve_group_set_data_async(w.m[0].g, big, n, on_done, &w.m[0]), REEVE_OK);
+    crig_advance(w.c, 1000);
+    assert_int_equal(w.m[0].joined, 1);
+    assert_int_equal(w.m[0].e, REEVE_TOO_BIG);
+    assert_int_equal(reeve_group_set_data(w.m[0].g, "2", 1), REEVE_OK);
+    crig_run(w.c);
+    assert_string_equal(w.m[1].seen, "a=2 ");
+    free(big);
+    teardown(&w);
+}
+
 // Those who look on are told of a change at two requests each, however many members there are.
 static void a_change_is_cheap(void **state)
 {
@@ -425,6 +444,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(a_name_that_is_taken_is_waited_for),
         cmocka_unit_test(a_name_that_was_taken_over_is_waited_for),
+        cmocka_unit_test(data_that_is_too_big_is_refused),
         cmocka_unit_test(a_change_is_cheap),
         cmocka_unit_test(what_changes_while_it_is_read_is_told),
         cmocka_unit_test(each_message_may_be_the_last),
