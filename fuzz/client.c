@@ -270,6 +270,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         command(&w);
     }
     engine_close(w.e, b & 16);
+    run(&w); // its time begins when it is looked at
     w.now = mono_add_ms(w.now, 2000);
     engine_set_now(w.e, w.now);
     run(&w);
