@@ -11,6 +11,7 @@
 // - when nothing is wrong any more each partition has its owner, and each member its even share.
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -338,6 +339,28 @@ static void *board_new(struct world *w, uint64_t seed)
     return s;
 }
 
+// Who owns a partition reads on where the last one has ended, so no commit is behind another.
+static void board_end(void *board, struct world *w)
+{
+    (void)board;
+    for (uint32_t i = 0; i < PLACES; i++) {
+        char path[64];
+        int64_t last = -1;
+        node_path("offsets", i, path);
+        const struct model_node *n = guest_look(w, path);
+        for (size_t k = 0; n && k < n->n; k++) {
+            char text[24];
+            snprintf(text, sizeof(text), "%.*s", SLICE_ARG(n->v[k].data));
+            int64_t offset = strtoll(text, NULL, 10);
+            if (offset < last) {
+                report_fail(&w->report, "%s goes back from %" PRId64 " to %" PRId64, path, last,
+                            offset);
+            }
+            last = offset;
+        }
+    }
+}
+
 static void *start(struct guest *g, void *board, uint64_t seed)
 {
     struct partitions *k = mem_zalloc(sizeof(*k));
@@ -457,6 +480,7 @@ static void finish(void *part)
 
 const struct guest_part guest_partition = {.name = "partition",
                                            .board_new = board_new,
+                                           .board_end = board_end,
                                            .board_free = mem_free,
                                            .start = start,
                                            .tick = tick,
