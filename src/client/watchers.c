@@ -13,10 +13,14 @@
 
 enum { BUCKETS_MIN = 16 };
 
+struct chain {
+    struct watch *first, **end;
+};
+
 struct watchers {
     struct reeve_allocator allocator;
     uint64_t seed;
-    struct watch **buckets;
+    struct chain *buckets;
     size_t buckets_n; // a power of two
     size_t linked;    // in the table
     size_t n;         // of these SET
@@ -50,14 +54,24 @@ void watch_free(struct watch **r)
     }
 }
 
+// n empty chains; NULL: no memory.
+static struct chain *buckets_new(const struct reeve_allocator *a, size_t n)
+{
+    struct chain *c = alloc_zero(a, n * sizeof(*c));
+    for (size_t i = 0; c && i < n; i++) {
+        c[i].end = &c[i].first;
+    }
+    return c;
+}
+
 enum reeve_error watchers_new(const struct reeve_allocator *a, uint64_t seed, struct watchers **w)
 {
     *w = NULL;
     struct watchers *new = alloc_zero(a, sizeof(*new));
-    struct watch **buckets = alloc_zero(a, BUCKETS_MIN * sizeof(struct watch *));
+    struct chain *buckets = buckets_new(a, BUCKETS_MIN);
     if (!new || !buckets) {
         alloc_put(a, new);
-        alloc_put(a, (void *)buckets);
+        alloc_put(a, buckets);
         return REEVE_NO_MEMORY;
     }
     new->allocator = *a;
@@ -75,7 +89,7 @@ static struct slice path_of(const struct watch *r)
     return slice_of(r->path, r->path_n);
 }
 
-static struct watch **bucket(const struct watchers *w, uint64_t hash)
+static struct chain *bucket(const struct watchers *w, uint64_t hash)
 {
     return &w->buckets[hash & (w->buckets_n - 1)];
 }
@@ -90,26 +104,28 @@ static bool is_one_shot(enum watch_list list)
     return list < WATCH_PERSISTENT;
 }
 
+static void append(struct chain *c, struct watch *r)
+{
+    r->next = NULL;
+    *c->end = r;
+    c->end = &r->next;
+}
+
 // Twice the buckets; each chain keeps its order. Without memory it stays as it is.
 static void grow(struct watchers *w)
 {
     size_t n = w->buckets_n;
-    struct watch **new = alloc_zero(&w->allocator, 2 * n * sizeof(struct watch *));
+    struct chain *new = buckets_new(&w->allocator, 2 * n);
     if (!new) {
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        struct watch **low = &new[i];
-        struct watch **high = &new[i + n];
-        for (struct watch *r = w->buckets[i]; r; r = r->next) {
-            struct watch ***end = r->hash & n ? &high : &low;
-            **end = r;
-            *end = &r->next;
+        for (struct watch *r = w->buckets[i].first, *next; r; r = next) {
+            next = r->next;
+            append(&new[r->hash & (2 * n - 1)], r);
         }
-        *low = NULL;
-        *high = NULL;
     }
-    alloc_put(&w->allocator, (void *)w->buckets);
+    alloc_put(&w->allocator, w->buckets);
     w->buckets = new;
     w->buckets_n = 2 * n;
 }
@@ -120,12 +136,7 @@ static void link(struct watchers *w, struct watch *r)
         grow(w);
     }
     r->hash = hash_bytes(w->seed, path_of(r));
-    struct watch **at = bucket(w, r->hash);
-    while (*at) {
-        at = &(*at)->next;
-    }
-    r->next = NULL;
-    *at = r;
+    append(bucket(w, r->hash), r);
     w->linked++;
 }
 
@@ -134,13 +145,16 @@ static void drop_at(struct watchers *w, struct watch **at)
 {
     struct watch *r = *at;
     *at = r->next;
+    if (!r->next) {
+        bucket(w, r->hash)->end = at;
+    }
     w->linked--;
     watch_free(&r);
 }
 
 static void drop(struct watchers *w, struct watch *r)
 {
-    struct watch **at = bucket(w, r->hash);
+    struct watch **at = &bucket(w, r->hash)->first;
     while (*at != r) {
         at = &(*at)->next;
     }
@@ -150,7 +164,7 @@ static void drop(struct watchers *w, struct watch *r)
 // Another that is SET and the same.
 static bool is_set_already(const struct watchers *w, const struct watch *r)
 {
-    const struct watch *o = *bucket(w, r->hash);
+    const struct watch *o = bucket(w, r->hash)->first;
     while (o && !(o->state == WATCH_SET && o->list == r->list && o->fn == r->fn &&
                   o->ctx == r->ctx && is_at(o, r->hash, path_of(r)))) {
         o = o->next;
@@ -251,7 +265,7 @@ static void fire_at(struct watchers *w, unsigned lists, struct slice path,
                     enum reeve_event_type type, const char *event_path)
 {
     uint64_t hash = hash_bytes(w->seed, path);
-    for (struct watch *r = *bucket(w, hash); r; r = r->next) {
+    for (struct watch *r = bucket(w, hash)->first; r; r = r->next) {
         if (r->state != WATCH_SET || !(lists & 1u << r->list) || !is_at(r, hash, path)) {
             continue;
         }
@@ -303,7 +317,7 @@ void watchers_fire(struct watchers *w, enum reeve_event_type type, struct slice 
 void watchers_end(struct watchers *w, enum reeve_error why)
 {
     for (size_t i = 0; i < w->buckets_n; i++) {
-        for (struct watch *r = w->buckets[i]; r; r = r->next) {
+        for (struct watch *r = w->buckets[i].first; r; r = r->next) {
             if (r->state == WATCH_SET) {
                 end(w, r, why);
             }
@@ -323,7 +337,7 @@ void watchers_removed(struct watchers *w, struct slice path, enum reeve_watch_ki
     must(kind >= REEVE_WATCH_CHILDREN);
     must(kind <= REEVE_WATCH_RECURSIVE);
     uint64_t hash = hash_bytes(w->seed, path);
-    for (struct watch *r = *bucket(w, hash); r; r = r->next) {
+    for (struct watch *r = bucket(w, hash)->first; r; r = r->next) {
         if (r->state == WATCH_SET && lists[kind] & 1u << r->list && is_at(r, hash, path)) {
             end(w, r, REEVE_OK);
         }
@@ -354,7 +368,7 @@ bool watchers_forget(struct watchers *w, struct slice path, reeve_watch_fn *fn, 
     uint64_t hash = hash_bytes(w->seed, path);
     bool gone = false;
     bool left = false;
-    for (struct watch **at = bucket(w, hash); *at;) {
+    for (struct watch **at = &bucket(w, hash)->first; *at;) {
         struct watch *r = *at;
         bool counts = is_at(r, hash, path) && r->state != WATCH_OVER;
         bool mine = is_at(r, hash, path) && r->fn == fn && r->ctx == ctx;
@@ -392,7 +406,7 @@ size_t watchers_count(const struct watchers *w)
 // Whether it is SET and no earlier one of the chain is, for the same list and path.
 static bool is_first(const struct watchers *w, const struct watch *r)
 {
-    const struct watch *o = *bucket(w, r->hash);
+    const struct watch *o = bucket(w, r->hash)->first;
     while (o != r &&
            !(o->state == WATCH_SET && o->list == r->list && is_at(o, r->hash, path_of(r)))) {
         o = o->next;
@@ -418,7 +432,7 @@ bool watchers_each(const struct watchers *w, size_t *at, enum watch_list *list, 
         if (i == w->buckets_n) {
             return false;
         }
-        r = w->buckets[i++];
+        r = w->buckets[i++].first;
     }
 }
 
@@ -429,7 +443,7 @@ void watchers_free(struct watchers **w)
     }
     struct watchers *old = *w;
     for (size_t i = 0; i < old->buckets_n; i++) {
-        for (struct watch *r = old->buckets[i], *next; r; r = next) {
+        for (struct watch *r = old->buckets[i].first, *next; r; r = next) {
             next = r->next;
             if (r->state == WATCH_ASKED) {
                 *r->owner = NULL;
@@ -438,7 +452,7 @@ void watchers_free(struct watchers **w)
         }
     }
     struct reeve_allocator a = old->allocator;
-    alloc_put(&a, (void *)old->buckets);
+    alloc_put(&a, old->buckets);
     alloc_put(&a, old);
     *w = NULL;
 }

@@ -540,6 +540,32 @@ static void taking_back_looks_at_one_path_only(void **state)
     close_watches(&w);
 }
 
+// Asked for again and again before the first answer, as by a client that polls.
+static void asking_often_at_one_path_is_cheap(void **state)
+{
+    (void)state;
+    enum { N = 200000 };
+    struct reeve_allocator a = kit_allocator(&memory);
+    struct reeve_watch how = {on_watch, NULL};
+    struct watchers *w = open_watches();
+    struct watch **asked = calloc(N, sizeof(*asked));
+    assert_non_null(asked);
+    for (int i = 0; i < N; i++) {
+        asked[i] = watch_new(&a, WATCH_DATA, SLICE_LIT("/p"), &how);
+        watchers_ask(w, &asked[i]);
+    }
+    for (int i = 0; i < N; i++) { // answers come in order
+        if (i % 2) {
+            watchers_withdraw(w, &asked[i]);
+        } else {
+            watchers_add(w, asked[i]);
+        }
+    }
+    assert_int_equal(watchers_count(w), 1);
+    free(asked);
+    close_watches(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +583,7 @@ int main(void)
         cmocka_unit_test(a_new_registry_without_memory_is_an_answer),
         cmocka_unit_test(many_watches_keep_their_order),
         cmocka_unit_test(taking_back_looks_at_one_path_only),
+        cmocka_unit_test(asking_often_at_one_path_is_cheap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
