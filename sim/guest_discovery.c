@@ -103,17 +103,22 @@ static bool has_number(const struct model_version *v, int64_t number)
     return false;
 }
 
-static bool was_there(const struct world *w, const struct reeve_instance *i)
+static bool had_number(const struct world *w, const char *id, int64_t number)
 {
     char path[64];
-    snprintf(path, sizeof(path), "%s/%s", SERVICE, i->id);
+    snprintf(path, sizeof(path), "%s/%s", SERVICE, id);
     const struct model_node *n = guest_look(w, path);
     for (size_t k = 0; n && k < n->n; k++) {
-        if (n->v[k].exists && has_number(&n->v[k], number_of(i))) {
+        if (n->v[k].exists && has_number(&n->v[k], number)) {
             return true;
         }
     }
     return false;
+}
+
+static bool was_there(const struct world *w, const struct reeve_instance *i)
+{
+    return had_number(w, i->id, number_of(i));
 }
 
 static void check_all(struct follower *f, const struct reeve_instances *all)
@@ -216,7 +221,9 @@ static void on_done(void *ctx, enum reeve_error e)
         return;
     }
     s->busy = false;
-    if (!e) {
+    if (!e && s->wanted && !had_number(world_of(r->part), s->id, (int64_t)s->number)) {
+        wrong(s, "it is said to be there, and never was", call_names[s->call]);
+    } else if (!e) {
         s->known = s->wanted;
         s->lost = s->lost && s->known;
         s->unknown = false;
