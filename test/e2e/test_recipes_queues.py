@@ -11,6 +11,7 @@ import time
 import pytest
 from kazoo.recipe.barrier import DoubleBarrier
 from kazoo.recipe.queue import LockingQueue, Queue
+from kazoo.security import make_digest_acl
 
 import harness
 import recipes
@@ -341,6 +342,15 @@ def test_cache_follows_on_an_older_server(server, program, path, kazoo):
     assert older.refused == 1
     older.listener.close()
     assert f.end()[-1] == "count 3"
+
+
+def test_cache_of_a_node_that_may_not_be_read(server, program, path, kazoo):
+    """Servers before 3.8.4 say that it is there, and may not be read."""
+    client = kazoo()
+    client.create(path, b"x", acl=[make_digest_acl("me", "secret", all=True)], makepath=True)
+    f = Run([program, server.hosts], "watch", path)
+    f.until("wait NOAUTH")
+    assert f.end()[-1] == "count 0"
 
 
 def test_cache_misses_nothing_while_it_is_cut_off(server, program, path, kazoo):

@@ -4,12 +4,14 @@
 // programs of several libraries contend. Prints one line for each thing that happens.
 //
 //     queues HOSTS put PATH LAYOUT PRIORITY ITEM...
-//     queues HOSTS consume PATH LAYOUT TIMEOUT_MS       until nothing came for so long
-//     queues HOSTS hold PATH LAYOUT                     takes one, gives it back at the end of
-//     input queues HOSTS close|open|wait PATH                 the barrier queues HOSTS double PATH
-//     MEMBERS                  enters, leaves at the end of input queues HOSTS count PATH LAYOUT
-//     TIMES queues HOSTS value PATH TEXT TIMES                appends TEXT, seeing what others
-//     append queues HOSTS follow PATH                          until the end of input
+//     queues HOSTS consume PATH LAYOUT TIMEOUT_MS  until nothing came for so long
+//     queues HOSTS hold PATH LAYOUT                takes one, gives it back when input ends
+//     queues HOSTS close|open|wait PATH            the barrier
+//     queues HOSTS double PATH MEMBERS             enters, leaves when input ends
+//     queues HOSTS count PATH LAYOUT TIMES
+//     queues HOSTS value PATH TEXT TIMES           appends TEXT, seeing what others append
+//     queues HOSTS follow PATH                     until input ends
+//     queues HOSTS watch PATH                      the same of one node alone
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,9 +186,9 @@ static void on_event(void *ctx, const struct reeve_cache_event *ev)
     fflush(stdout);
 }
 
-static void follow(struct reeve *zk, const char *path)
+static void follow(struct reeve *zk, const char *path, bool one_node)
 {
-    struct reeve_cache_options o = {.event = on_event};
+    struct reeve_cache_options o = {.event = on_event, .one_node = one_node};
     struct reeve_cache *c;
     if (reeve_cache_new(&c, zk, path, &o)) {
         exit(2);
@@ -221,7 +223,9 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "value") == 0) {
         value(zk, argv + 3);
     } else if (strcmp(what, "follow") == 0) {
-        follow(zk, argv[3]);
+        follow(zk, argv[3], false);
+    } else if (strcmp(what, "watch") == 0) {
+        follow(zk, argv[3], true);
     } else {
         barrier(zk, what, argv[3]);
     }
