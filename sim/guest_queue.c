@@ -384,6 +384,9 @@ static void on_lost(void *ctx, struct reeve_queue_item *given)
         report_fail(&world_of(k)->report, "guest %u loses an item that it has not", k->g->c->index);
         return;
     }
+    if (world_of(k)->opt.plant == PLANT_KEEP_ITEM) {
+        return;
+    }
     h->lost = true;
     k->all->items[h->number].holders &= ~(1u << k->g->c->index);
     note(k, h->number, "lost");

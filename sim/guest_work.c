@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "sim/world.h"
 
+// New ones at the end: a part draws by its place.
 // clang-format off
 static const struct guest_part *const parts[] = {
     &guest_calls,

@@ -35,7 +35,8 @@
     PLANT(LOST_ASKED, 3, "lost-asked", "a learner's request does not reach the leader")         \
     PLANT(NO_TOUCH, 3, "no-touch", "learners tell the leader of no live session")               \
     PLANT(SLOW_GUEST, 1, "slow-guest", "a library's clock goes at half speed: it is told late") \
-    PLANT(NO_LOST, 1, "no-lost", "a guest that loses a lock does not notice")
+    PLANT(NO_LOST, 1, "no-lost", "a guest that loses a lock does not notice")                   \
+    PLANT(KEEP_ITEM, 1, "keep-item", "a guest that loses an item of a queue does not notice")
 
 enum plant {
 #define PLANT(id, servers, name, what) PLANT_##id,

@@ -32,15 +32,24 @@ const char *plant_what(enum plant p)
     return plants[p].what;
 }
 
+// What guests have to do for it; NULL: it needs none.
+static const char *parts_for(enum plant p)
+{
+    return p == PLANT_SLOW_GUEST || p == PLANT_NO_LOST ? "calls,locks"
+           : p == PLANT_KEEP_ITEM                      ? "calls,queue"
+                                                       : NULL;
+}
+
 int plant_guests(enum plant p)
 {
-    return p == PLANT_SLOW_GUEST || p == PLANT_NO_LOST ? GUESTS_MAX : 0;
+    return parts_for(p) ? GUESTS_MAX : 0;
 }
 
 unsigned plant_parts(enum plant p)
 {
     unsigned parts = 0;
-    must(!plant_guests(p) || guest_parts_parse("calls,locks", &parts));
+    const char *list = parts_for(p);
+    must(!list || guest_parts_parse(list, &parts));
     return parts;
 }
 
