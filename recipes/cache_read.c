@@ -143,12 +143,20 @@ static enum ground ground(const struct reeve_cache *c, const struct cache_node *
     return unread ? GROUND_UNREAD : GROUND_FIRM;
 }
 
+// Once more, behind all that is wanted now, and so behind what is above it.
+static void read_behind(struct reeve_cache *c, struct cache_node *n)
+{
+    unsigned what = n->todo | CACHE_TODO_GET;
+    done_with(c, n, n->todo);
+    cache_want(c, n, what);
+}
+
 // What must be known about the children of a node that was just read.
 static void look_below(struct reeve_cache *c, struct cache_node *n)
 {
     enum ground g = ground(c, n);
     if (g == GROUND_UNREAD && n->got_round != c->round) {
-        cache_want(c, n, CACHE_TODO_GET);
+        read_behind(c, n);
     }
     if (g != GROUND_FIRM) {
         return;
@@ -215,7 +223,7 @@ static void got(struct reeve_cache *c, struct cache_node *n, const struct reeve_
     enum ground g = ground(c, n);
     if (anew && g != GROUND_FIRM) {
         if (g == GROUND_UNREAD) {
-            cache_want(c, n, CACHE_TODO_GET);
+            read_behind(c, n);
         }
         return;
     }

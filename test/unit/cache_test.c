@@ -406,9 +406,13 @@ static void tells_a_new_subtree_from_its_top(void **state)
         assert_int_equal(reeve_cache_new(&c, zk, "/c", &o), REEVE_OK);
         crig_run(w);
         crig_stop(w, zk, true);
-        if (run & 4) { // one-shot watches tell of these, and of nothing behind them
+        if (run & 4) {                 // one-shot watches tell of these, and of nothing behind them
+            set(other, "/c/b", "old"); // is read while the others wait
+            make(other, "/c/a/z", "");
             set(other, "/c/a/x", "old");
             set(other, "/c/a", "old");
+            set(other, "/c", "old");
+            del(other, "/c/a/z");
         }
         make_anew(other);
         crig_stop(w, zk, false);
