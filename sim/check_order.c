@@ -137,10 +137,19 @@ static void check_read(struct client *c, struct ask *q, const struct reply_heade
     arena_fini(&a);
 }
 
+// A learner that was sent a snapshot names it by the new epoch's first zxid, which is no
+// transaction; the others name the last one until there is another.
+static bool is_back(const struct client *c, int64_t zxid)
+{
+    const struct committed *h = &c->w->check->committed;
+    return zxid < c->last_zxid && (zxid_counter(c->last_zxid) ||
+                                   committed_count(h, zxid) < committed_count(h, c->last_zxid));
+}
+
 static void check_zxid(struct client *c, const struct ask *q, int64_t zxid)
 {
     check_tree_told(c->w->check, c->w->hosts[c->host], zxid);
-    if (zxid < c->last_zxid) {
+    if (is_back(c, zxid)) {
         fail_reply(c, q, "it goes back in time: the zxid", zxid, c->last_zxid);
     } else if (zxid > c->w->check->model->zxid && zxid_counter(zxid)) {
         fail_reply(c, q, "nobody applied it: the zxid", zxid, c->w->check->model->zxid);
@@ -150,7 +159,7 @@ static void check_zxid(struct client *c, const struct ask *q, int64_t zxid)
         fail_reply(c, q, "a write was answered before this was asked: the zxid", zxid,
                    q->after_zxid);
     }
-    c->last_zxid = zxid;
+    c->last_zxid = zxid > c->last_zxid ? zxid : c->last_zxid;
 }
 
 static void on_reply(struct client *c, struct ask *q, const struct reply_header *h,
