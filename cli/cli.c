@@ -373,24 +373,32 @@ static void work_off(struct cli *c)
     line_show(c->line);
 }
 
-bool cli_turn(struct cli *c, int fd, int timeout_ms)
+static bool take_signals(struct cli *c)
 {
-    struct pollfd fds[2] = {{.fd = notes_fd(c->notes), .events = POLLIN},
-                            {.fd = fd, .events = POLLIN}};
-    if (poll(fds, 2, timeout_ms) < 0) {
-        fds[0].revents = fds[1].revents = 0;
-    }
     int end = signals_take_end();
     if (end != 0) {
         c->quit = true;
         c->quit_code = 128 + end;
     }
-    if (signals_take_interrupt() || end != 0) {
-        c->interrupted = true;
+    bool taken = signals_take_interrupt() || end != 0;
+    c->interrupted |= taken;
+    return taken;
+}
+
+// Signals wake the queue's descriptor, and whoever takes from the queue clears it: what came before
+// that has to be seen before waiting, and what comes meanwhile behind it.
+bool cli_turn(struct cli *c, int fd, int timeout_ms)
+{
+    struct pollfd fds[2] = {{.fd = notes_fd(c->notes), .events = POLLIN},
+                            {.fd = fd, .events = POLLIN}};
+    if (poll(fds, 2, take_signals(c) ? 0 : timeout_ms) < 0) {
+        fds[0].revents = fds[1].revents = 0;
     }
+    take_signals(c); // before: what an answer sets off knows of a Ctrl-C
     if (fds[0].revents) {
         work_off(c);
     }
+    take_signals(c);
     return fds[1].revents != 0;
 }
 

@@ -589,6 +589,21 @@ def test_watch_a_subtree(service, conn, top, running):
     assert r.end().code == INTERRUPTED
 
 
+def test_ctrl_c_right_behind_an_event_is_not_lost(service, conn, top):
+    for _ in range(10):
+        before = watches(service)
+        with subprocess.Popen([SHELL, "-s", service.hosts, "watch", top], env=environment(),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as p:
+            harness.poll_until(lambda n=before: watches(service) > n, 10, "the watch is set")
+            conn.set(top, b"x")
+            p.stdout.readline()             # no polling: the signal comes at once
+            p.send_signal(signal.SIGINT)
+            try:
+                assert p.wait(WAIT_S) == INTERRUPTED
+            finally:
+                p.kill()
+
+
 def test_watch_ends_by_itself(service, top):
     begun = time.monotonic()
     assert ok(service, "watch", "--timeout", "0.3", top).out == ""
