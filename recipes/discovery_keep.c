@@ -213,8 +213,10 @@ static void on_created(struct kit_object *o, void *arg, const struct reeve_resul
     (void)o;
     struct keep *k = arg;
     k->busy = false;
-    if (!kit_is_over(r->error)) {
-        k->maybe |= r->error ? r->maybe_done || r->error == REEVE_NO_MEMORY : !r->has_stat;
+    if ((!kit_is_over(r->error) || !(k->flags & KEEP_EPHEMERAL)) &&
+        (r->error ? r->maybe_done || r->error == REEVE_NO_MEMORY : !r->has_stat)) {
+        k->maybe_after = k->maybe ? k->maybe_after : k->before;
+        k->maybe = true;
     }
     if (r->error == REEVE_OK) {
         k->czxid = r->has_stat ? r->stat.czxid : 0;
@@ -232,8 +234,22 @@ static void on_created(struct kit_object *o, void *arg, const struct reeve_resul
     step(k);
 }
 
+static uint32_t sum_of(const void *data, size_t n)
+{
+    const unsigned char *p = data;
+    uint32_t sum = 2166136261u; // FNV-1a
+    for (size_t i = 0; i < n; i++) {
+        sum = (sum ^ p[i]) * 16777619u;
+    }
+    return sum;
+}
+
 static void create(struct keep *k)
 {
+    struct reeve_session s;
+    reeve_get_session(k->o->zk, &s);
+    k->before = s.zxid;
+    k->sum = sum_of(k->data, k->data_len);
     struct reeve_request q = {.op = REEVE_OP_CREATE,
                               .path = k->path,
                               .data = k->data,
@@ -299,6 +315,14 @@ static void delete_node(struct keep *k)
 
 // ---- looking ------------------------------------------------------------------------------------
 
+// Whether it is the very node that a create of ours was answered with, or one that a create without
+// an answer may have made, and nobody else here who keeps a node at this path.
+static bool made_it(const struct keep *k, const struct reeve_result *r)
+{
+    return r->stat.czxid == k->czxid ||
+           (k->maybe && r->stat.czxid > k->maybe_after && sum_of(r->data, r->data_len) == k->sum);
+}
+
 static void judge(struct keep *k, const struct reeve_result *r)
 {
     struct reeve_session s;
@@ -307,8 +331,9 @@ static void judge(struct keep *k, const struct reeve_result *r)
     bool same = r->data_len == k->data_len &&
                 (r->data_len == 0 || memcmp(r->data, k->data, r->data_len) == 0);
     bool ours = k->flags & KEEP_EPHEMERAL ? owner == s.id && owner != 0 : owner == 0;
-    if (k->flags & KEEP_MINE) {
-        ours = ours && (r->stat.czxid == k->czxid || (k->maybe && same));
+    bool replaces = k->flags & KEEP_EPHEMERAL && k->flags & KEEP_REPLACE;
+    if (k->flags & KEEP_MINE || replaces || !k->wanted) {
+        ours = ours && made_it(k, r);
     }
     k->know = ours ? KEEP_OURS : KEEP_OTHERS_NODE;
     k->version = r->stat.version;
@@ -478,7 +503,7 @@ static void on_lost(struct keep *k)
 {
     bool there = true;
     k->over = true;
-    k->maybe = false;
+    k->maybe = k->maybe && !(k->flags & KEEP_EPHEMERAL); // such a node has gone with its session
     if (k->flags & KEEP_EPHEMERAL) {
         k->know = KEEP_NOTHING;
         there = tell_lost(k);

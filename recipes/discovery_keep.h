@@ -65,6 +65,9 @@ struct keep {
     bool maybe;             // a create in this session may have made a node that we do not know
     bool failed;            // waits for the next connection
     bool over;              // the session is lost: waits for the next one
+    uint32_t sum;           // of the data that the last create was sent with,
+    int64_t before;         // what had happened then (a zxid),
+    int64_t maybe_after;    // and when the first one was sent that `maybe` is about
     int64_t czxid;          // OURS: of its creation; 0: we know of none
     int32_t version;        // OURS, OTHERS_NODE: as it was seen last
     int32_t lost;           // what version a write was for whose fate is unknown; -1: none

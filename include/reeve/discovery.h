@@ -136,7 +136,8 @@ struct reeve_discovery_options {
 REEVE_API enum reeve_error reeve_discovery_new(struct reeve_discovery **d, struct reeve *zk,
                                                const char *base,
                                                const struct reeve_discovery_options *o);
-// What it has registered is unregistered in the background. Any thread.
+// What it has registered is unregistered in the background. Any thread. A STATIC instance that is
+// registered elsewhere under the same id just then may go with it.
 REEVE_API void reeve_discovery_free(struct reeve_discovery **d);
 
 typedef void reeve_discovery_fn(void *ctx, enum reeve_error e);

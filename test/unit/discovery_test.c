@@ -459,6 +459,42 @@ static void outlives_a_late_write(void **state)
     crig_free(&w);
 }
 
+// One object is freed and another registers the same, wherever the connection is lost: what the
+// first takes off is its own, never the second's.
+static void is_registered_anew_by_another(void **state)
+{
+    (void)state;
+    for (size_t run = 0; run < 2 * 16; run++) {
+        struct crig *w = crig_new();
+        struct reeve *zk = crig_client(w, NULL);
+        struct reeve_discovery *d, *next;
+        struct reeve_instance i = plain, other = plain;
+        struct seen first = {0}, second = {0};
+        other.port = 99;
+        assert_int_equal(reeve_discovery_new(&d, zk, "/b", NULL), REEVE_OK);
+        assert_int_equal(reeve_discovery_new(&next, zk, "/b", NULL), REEVE_OK);
+        assert_int_equal(reeve_discovery_register(d, &plain, NULL), REEVE_OK); // makes the parents
+        assert_int_equal(reeve_discovery_unregister(d, "svc", "id-1"), REEVE_OK);
+        crig_cut_after(w, zk, run & 1 ? CRIG_TO_CLIENT : CRIG_TO_SERVER, run / 2);
+        assert_int_equal(reeve_discovery_register_async(d, &i, NULL, on_done, &first), REEVE_OK);
+        crig_run(w);
+        reeve_discovery_free(&d);
+        assert_int_equal(reeve_discovery_register_async(next, &other, NULL, on_done, &second),
+                         REEVE_OK);
+        crig_advance(w, 5000);
+        assert_int_equal(first.calls + second.calls, 2);
+        assert_int_equal(second.error, REEVE_OK);
+        char *text = node(w, "/b/svc/id-1");
+        assert_non_null(text);
+        assert_non_null(strstr(text, "\"port\":99"));
+        free(text);
+        reeve_discovery_free(&next);
+        crig_advance(w, 5000);
+        expect_node(w, "/b/svc/id-1", NULL);
+        crig_free(&w);
+    }
+}
+
 // Freed while there is no session, with and without an order to unregister before it: what outlives
 // sessions is unregistered in the next one.
 static void is_freed_between_sessions(void **state)
@@ -759,6 +795,7 @@ int main(void)
         cmocka_unit_test(static_ones_stay),
         cmocka_unit_test(comes_back_with_other_data),
         cmocka_unit_test(outlives_a_late_write),
+        cmocka_unit_test(is_registered_anew_by_another),
         cmocka_unit_test(is_freed_between_sessions),
         cmocka_unit_test(waits_for_a_full_disk),
         cmocka_unit_test(comes_back_with_a_new_session),
