@@ -22,7 +22,7 @@
 #define BASE    GUESTS_PATH "/services"
 #define SERVICE BASE "/shop"
 
-enum { SLOTS = 3, SEEN_MAX = 16 };
+enum { SLOTS = 3, SEEN_MAX = 64 };
 
 // One name that this guest registers instances under: a DYNAMIC one, or (the last) a STATIC one.
 struct slot {
@@ -65,6 +65,7 @@ struct services {
     struct registrar *registrar, *registrars;
     struct follower *follower, *followers;
     uint64_t number, life;
+    unsigned registered; // registrars
 };
 
 static bool chance(struct services *k, uint64_t num, uint64_t den)
@@ -281,7 +282,9 @@ static struct registrar *registrar_new(struct services *k)
     k->registrars = r;
     for (unsigned i = 0; i < SLOTS; i++) {
         r->slots[i].of = r;
-        snprintf(r->slots[i].id, sizeof(r->slots[i].id), "g%u-%u", guest_index(k->g), i);
+        // Of what outlives sessions nobody can tell which of two objects has made it.
+        unsigned life = i == SLOTS - 1 ? ++k->registered : 0;
+        snprintf(r->slots[i].id, sizeof(r->slots[i].id), "g%u-%u.%u", guest_index(k->g), i, life);
     }
     must(!reeve_discovery_new(&r->d, k->g->zk, BASE, &o));
     return r;

@@ -221,7 +221,7 @@ static void on_fetched(void *ctx, enum reeve_error e, int64_t offset)
         }
         p->fetched = true;
         p->offset = offset;
-    } else if (still_owned(o) && e != REEVE_SESSION_EXPIRED) {
+    } else if (still_owned(o) && !guest_may_go_unanswered(o->m->part->g, e)) {
         wrong(o->m, reeve_error_name(e), o->place);
     }
     end(o);
