@@ -12,6 +12,7 @@ import pytest
 
 import harness
 import recipes
+import zk
 from recipes import WAIT_S
 
 
@@ -352,6 +353,8 @@ def test_a_holder_that_is_cut_off_is_told_before_the_next_has_it(program, server
 # ---- a crowd ------------------------------------------------------------------------------------
 
 def test_a_release_among_a_thousand_wakes_one(program, server, talk, path):
+    with zk.Conn(server.port) as c:
+        c.create(path)  # or the first of them have to make it, and come behind others
     crowd = talk(program, server.hosts, "crowd", "curator", path, 1000)
     crowd.hear("granted 0", 60)
     quiet_s = time.monotonic() + 60

@@ -19,6 +19,7 @@ from kazoo.client import KazooClient
 import harness
 import kafka_env
 import recipes
+import zk
 
 CURATOR_JARS = recipes.CURATOR_JARS | dict.fromkeys(
     ("curator-x-discovery.jar", "jackson-core.jar", "jackson-databind.jar",
@@ -122,12 +123,26 @@ def read_instance(data):
 
 
 def lose_session(hosts, c):
-    """Ends the session of another program: takes it up, and closes it."""
+    """Ends the session of another program: takes it up and closes it in one breath, since the other
+    is back at once, which throws this one out again."""
     number, passwd = c.ask("session", "session").split()
-    thief = KazooClient(hosts=hosts, client_id=(int(number), bytes.fromhex(passwd)))
-    thief.start(timeout=15)
-    thief.stop()
-    thief.close()
+    session = int(number), bytes.fromhex(passwd)
+
+    def over():
+        thief = zk.Conn(int(hosts.rpartition(":")[2]), handshake=False)
+        try:
+            thief.send_raw(zk.frame(zk.connect_request(10000, *session)) +
+                           zk.frame(zk.i32(1) + zk.i32(zk.CLOSE_SESSION)))
+            if thief.read_connect_response() == 0:
+                return True  # there is no such session any more
+            thief.expect_close()
+        except (zk.Closed, AssertionError):
+            pass  # the answer to the close, or thrown out
+        finally:
+            thief.drop()
+        return False
+
+    harness.poll_until(over, 15, "the session is closed")
 
 
 def test_instances_as_curator_writes_them(program, place):
