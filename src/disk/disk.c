@@ -230,6 +230,7 @@ static int on_snapshot(struct disk *d, struct disk_event *event)
         }
         return 0;
     }
+    must(d->snapshot.last_zxid <= d->log.last_durable);
     d->snap_bytes += d->snapshot.last_bytes;
     d->snap_bytes -= d->snapshot.last_zxid == old_zxid ? old_bytes : 0; // written over
     purge_know(&d->purge, d->snapshot.last_zxid);
@@ -336,7 +337,8 @@ int64_t disk_turn(struct disk *d, struct tree *tree, struct mono now)
     int64_t wait = disk_is_replacing(d) ? -1 : log_turn(&d->log, now);
     serve_offers(d);
     wait = sooner(wait, maybe_snapshot(d, tree, now));
-    if (snapshot_turn(&d->snapshot, tree, !disk_background_busy(d))) {
+    if (snapshot_turn(&d->snapshot, tree, !disk_background_busy(d), d->log.last_durable,
+                      d->log.state == LOG_FULL)) {
         wait = 0;
     }
     sync_turn(d);

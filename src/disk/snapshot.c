@@ -209,7 +209,10 @@ enum err snapshot_write_now(struct env *env, const struct disk_config *cfg, cons
 static void run(struct env_job *job)
 {
     struct snap_job *j = (struct snap_job *)job;
-    j->err = j->first ? snap_writer_begin(&j->writer) : ERR_OK;
+    j->err = j->hopeless ? ERR_NOSPACE : ERR_OK;
+    if (!j->err && j->first) {
+        j->err = snap_writer_begin(&j->writer);
+    }
     if (!j->err) {
         j->err = snap_writer_put(&j->writer, buf_slice(&j->bytes));
     }
@@ -264,14 +267,15 @@ void snapshot_begin(struct snapshot *s, struct tree *tree)
     s->state = SNAP_WALKING;
 }
 
-static void hand_over(struct snapshot *s, struct tree *tree)
+static void hand_over(struct snapshot *s, struct tree *tree, bool hopeless)
 {
     buf_clear(&s->job.bytes);
     tree_walk_take(tree, &s->job.bytes);
     s->job.job = (struct env_job){.run = run, .owner = s};
-    s->job.last = s->walked;
+    s->job.hopeless = hopeless;
+    s->job.last = s->walked && !hopeless;
     s->busy = true;
-    if (s->walked) {
+    if (s->job.last) {
         s->state = SNAP_CLOSING;
     }
     s->env->ops->job(s->env, ENV_LANE_BACKGROUND, &s->job.job);
@@ -294,7 +298,7 @@ void snapshot_give_up(struct snapshot *s, struct tree *tree)
     }
 }
 
-bool snapshot_turn(struct snapshot *s, struct tree *tree, bool lane_free)
+bool snapshot_turn(struct snapshot *s, struct tree *tree, bool lane_free, int64_t logged, bool full)
 {
     if (s->state != SNAP_WALKING) {
         return false;
@@ -302,8 +306,10 @@ bool snapshot_turn(struct snapshot *s, struct tree *tree, bool lane_free)
     if (!s->walked && tree_walk_waiting(tree) < LIMIT_SNAP_BACKLOG) {
         s->walked = tree_walk_slice(tree, LIMIT_SNAP_SLICE_NODES);
     }
-    if (!s->busy && lane_free && (s->walked || tree_walk_waiting(tree) >= PIECE)) {
-        hand_over(s, tree);
+    bool ahead = s->info.zxid > logged, hopeless = ahead && full;
+    bool ready = s->walked ? !ahead : tree_walk_waiting(tree) >= PIECE;
+    if (!s->busy && lane_free && (ready || hopeless)) {
+        hand_over(s, tree, hopeless);
     }
     return s->state == SNAP_WALKING && !s->walked && tree_walk_waiting(tree) < LIMIT_SNAP_BACKLOG;
 }
@@ -321,8 +327,8 @@ static void on_failure(struct snapshot *s)
     // After the last piece there is no walk left to cancel.
     s->state = s->state == SNAP_WALKING ? SNAP_FAILED : SNAP_IDLE;
     log_error(&s->env->log,
-              "snapshot 0x%llx could not be written to %s: %s; nothing is lost, the log has it "
-              "all; make space or mend the disk, the next attempt is in %lld s",
+              "snapshot 0x%llx could not be written to %s: %s; nothing is lost by that; make "
+              "space or mend the disk, the next attempt is in %lld s",
               (unsigned long long)s->info.zxid, s->dir, err_text(s->job.err),
               (long long)(ms / 1000));
 }

@@ -7,10 +7,15 @@
 //   place
 //
 // The core thread walks the tree in slices and hands the bytes over in pieces, one piece in flight.
-// When the lane is slow the walk waits. States: SNAP_IDLE -> SNAP_WALKING -> SNAP_CLOSING (the last
-// piece is out) -> SNAP_IDLE; a failure goes back to SNAP_IDLE by way of SNAP_FAILED, until
-// snapshot_settle has cancelled the walk. SNAP_WALKING -> SNAP_DROPPED: given up, its tree is about
-// to be replaced; the job that does so removes the half file, then SNAP_IDLE.
+// When the lane is slow the walk waits. A member's tree may be ahead of its own log: the last piece
+// waits until the log durably has what the snapshot holds. So no file is ever ahead of the log's
+// end, and purging, an older snapshot in place of a damaged one, and reading the tree again always
+// find a log that leads on. If the log is full it will not get there, and the half file goes.
+//
+// States: SNAP_IDLE -> SNAP_WALKING -> SNAP_CLOSING (the last piece is out) -> SNAP_IDLE; a failure
+// goes back to SNAP_IDLE by way of SNAP_FAILED, until snapshot_settle has cancelled the walk.
+// SNAP_WALKING -> SNAP_DROPPED: given up, its tree is about to be replaced; the job that does so
+// removes the half file, then SNAP_IDLE.
 #pragma once
 
 #include "disk/disk.h"
@@ -58,6 +63,7 @@ struct snap_job {
     struct snap_writer writer;
     struct buf bytes;
     bool first, last;
+    bool hopeless; // the log will never have it
     enum err err;
 };
 
@@ -87,8 +93,10 @@ void snapshot_give_up(struct snapshot *s, struct tree *tree);
 // In how many ms one may be begun: 0 now, -1 not while one is running.
 int64_t snapshot_wait_ms(const struct snapshot *s, struct mono now);
 void snapshot_begin(struct snapshot *s, struct tree *tree);
-// Walks a slice and hands bytes over. lane_free: no other background job is in flight. True: call
-// again soon, there is more to walk.
-bool snapshot_turn(struct snapshot *s, struct tree *tree, bool lane_free);
+// Walks a slice and hands bytes over. lane_free: no other background job is in flight; logged: end
+// of the durable log; full: it will not get further for now. True: call again soon, there is more
+// to walk.
+bool snapshot_turn(struct snapshot *s, struct tree *tree, bool lane_free, int64_t logged,
+                   bool full);
 // True: a snapshot is in place, s->last_zxid.
 bool snapshot_on_job(struct snapshot *s);

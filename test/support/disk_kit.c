@@ -120,21 +120,31 @@ bool dkit_append(struct dkit *k)
     return true;
 }
 
-static void apply_logged(struct dkit *k, int64_t zxid)
+static void apply_to(struct dkit *k, int64_t zxid)
 {
     struct arena a = {0};
-    size_t n = (size_t)(zxid - k->logged);
-    must(n <= k->entries_n);
-    for (size_t i = 0; i < n; i++) {
+    must((size_t)(zxid - k->logged) <= k->entries_n);
+    for (int64_t z = tree_zxid(k->tree) + 1; z <= zxid; z++) {
         struct txn t;
         struct apply_out out = {0};
-        must(txn_decode(buf_slice(&k->entries[i]), 1 << 20, &a, &t) == ERR_OK);
+        struct slice entry = buf_slice(&k->entries[z - k->logged - 1]);
+        must(txn_decode(entry, 1 << 20, &a, &t) == ERR_OK);
         apply_txn(k->tree, &t, &a, &out);
     }
     arena_fini(&a);
-    drop_entries(k, n);
+    must(tree_zxid(k->tree) >= zxid);
+}
+
+void dkit_apply(struct dkit *k)
+{
+    apply_to(k, k->appended);
+}
+
+static void on_logged(struct dkit *k, int64_t zxid)
+{
+    apply_to(k, zxid);
+    drop_entries(k, (size_t)(zxid - k->logged));
     k->logged = zxid;
-    must(tree_zxid(k->tree) == zxid);
 }
 
 // As a server would: the disk's new tree is the tree from here on.
@@ -155,7 +165,7 @@ static void on_event(struct dkit *k, const struct disk_event *ev)
 {
     switch (ev->type) {
     case DISK_LOGGED:
-        apply_logged(k, ev->zxid);
+        on_logged(k, ev->zxid);
         break;
     case DISK_LOG_FULL:
         must(ev->zxid == k->logged);

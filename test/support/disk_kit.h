@@ -16,7 +16,7 @@ struct dkit {
     struct disk_config cfg;
     struct disk *disk; // NULL: closed
     struct tree *tree;
-    struct buf *entries; // appended and not applied; entries[i] is of zxid applied + 1 + i
+    struct buf *entries; // appended and not logged; entries[i] is of zxid logged + 1 + i
     size_t entries_n, entries_cap;
     int64_t appended, logged;         // zxids
     int full, space, broken, snapped; // events so far
@@ -39,6 +39,8 @@ struct tree *dkit_tree(const struct logger *log); // a fresh one
 // The transaction that the tests give to a zxid: creates and sets of a few hundred bytes.
 void dkit_entry(struct buf *b, int64_t zxid);
 bool dkit_append(struct dkit *k); // the next one
+// What is appended is applied now, as a member does what others have logged and committed.
+void dkit_apply(struct dkit *k);
 // Runs one job of a lane and handles it, applying what became durable. False: there was none.
 bool dkit_job(struct dkit *k, enum env_lane lane);
 void dkit_turn(struct dkit *k);

@@ -340,6 +340,41 @@ static void a_snapshot_that_holds_more_than_its_name_says_goes(void **state)
     dkit_fini(&k);
 }
 
+// A member's log was behind what others had logged and it had applied, and then full: the tree is
+// read again, to the log's end. However many snapshots were begun meanwhile, there is one below.
+static void a_tree_ahead_of_a_full_log_is_read_again(void **state)
+{
+    (void)state;
+    struct dkit k;
+    build(&k, 1);
+    k.cfg.snap_retain = 3;
+    models_reopen(&k, false);
+    for (int i = 0; i < 6; i++) {
+        assert_true(dkit_append(&k));
+        dkit_apply(&k);
+        disk_snapshot_soon(k.disk);
+        do {
+            dkit_turn(&k);
+        } while (dkit_job(&k, ENV_LANE_BACKGROUND) || k.wait_ms == 0);
+    }
+    assert_int_equal(k.logged, LAST);
+    crashdisk_set_capacity(k.f->disk, crashdisk_used(k.f->disk));
+    dkit_settle(&k);
+    assert_int_equal(k.full, 1);
+    crashdisk_set_capacity(k.f->disk, UINT64_MAX);
+    fake_env_pass_ms(k.f, 1000);
+    disk_allow_snapshots(k.disk, false);
+    dkit_settle(&k);
+    assert_int_equal(k.space, 1);
+    truncate(&k, LAST);
+    assert_int_equal(k.replaced, 1);
+    models_expect(&k, LAST);
+    dkit_append_n(&k, 2);
+    models_reopen(&k, true);
+    models_expect(&k, LAST + 2);
+    dkit_fini(&k);
+}
+
 // ---- beside other work
 // ---------------------------------------------------------------------------
 
@@ -456,6 +491,7 @@ int main(void)
         cmocka_unit_test(damage_below_the_place_is_no_state),
         cmocka_unit_test(a_damaged_snapshot_is_passed_over),
         cmocka_unit_test(a_snapshot_that_holds_more_than_its_name_says_goes),
+        cmocka_unit_test(a_tree_ahead_of_a_full_log_is_read_again),
         cmocka_unit_test(a_snapshot_that_is_being_written_is_given_up),
         cmocka_unit_test(a_half_written_snapshot_goes),
         cmocka_unit_test(a_filler_in_flight_is_waited_for),

@@ -207,6 +207,70 @@ static void while_the_log_is_full_none_is_begun(void **state)
     assert_int_equal(k->snapped, 1);
 }
 
+// A member applies what others have logged, and its own log may be far behind that.
+static void run_snapshot_only(struct dkit *k)
+{
+    do {
+        dkit_turn(k);
+    } while (dkit_job(k, ENV_LANE_BACKGROUND) || k->wait_ms == 0);
+}
+
+static void none_is_ahead_of_the_log(void **state)
+{
+    struct dkit *k = *state;
+    k->cfg.member = true;
+    assert_int_equal(dkit_open(k), ERR_OK);
+    dkit_append_n(k, 4);
+    for (int i = 0; i < 3; i++) {
+        assert_true(dkit_append(k));
+    }
+    dkit_apply(k);
+    struct buf want = {0};
+    dkit_dump(k->tree, &want);
+    disk_snapshot_soon(k->disk);
+    run_snapshot_only(k);
+    assert_false(dkit_exists(k, "snapshot.7"));
+    assert_true(disk_snapshot_running(k->disk));
+    assert_true(dkit_append(k));
+    dkit_apply(k); // in the log behind the others, and not in the snapshot
+    dkit_settle(k);
+    assert_int_equal(k->snapped, 1);
+    expect_snapshot(k, "snapshot.7", &want);
+    buf_fini(&want);
+}
+
+// What it holds will not come into the log: half of it must not lie in the space that is missing.
+static void one_ahead_of_a_full_log_goes(void **state)
+{
+    struct dkit *k = *state;
+    k->cfg.member = true;
+    assert_int_equal(dkit_open(k), ERR_OK);
+    for (int i = 0; i < 8000; i++) { // some megabytes
+        assert_true(dkit_append(k));
+    }
+    dkit_settle(k);
+    for (int i = 0; i < 1000; i++) {
+        assert_true(dkit_append(k));
+    }
+    dkit_apply(k);
+    disk_snapshot_soon(k->disk);
+    run_snapshot_only(k);
+    assert_true(dkit_exists(k, "tmp.snapshot.2328"));
+    crashdisk_set_capacity(k->f->disk, crashdisk_used(k->f->disk));
+    dkit_settle(k);
+    assert_int_equal(k->full, 1);
+    assert_false(dkit_exists(k, "tmp.snapshot.2328"));
+    crashdisk_set_capacity(k->f->disk, UINT64_MAX);
+    fake_env_pass_ms(k->f, 1000);
+    disk_allow_snapshots(k->disk, false); // the role has ended
+    dkit_settle(k);
+    assert_int_equal(k->space, 1);
+    disk_truncate(k->disk, k->tree, k->logged);
+    dkit_settle(k);
+    assert_int_equal(k->replaced, 1);
+    assert_int_equal(k->snapped, 0);
+}
+
 // A failed attempt would take space that the log needs: there is none when it cannot fit.
 static void one_that_cannot_fit_takes_no_space(void **state)
 {
@@ -242,6 +306,8 @@ int main(void)
         T(many_restarts_do_not_make_the_log_endless),
         T(a_failure_leaves_nothing_and_is_tried_again),
         T(while_the_log_is_full_none_is_begun),
+        T(none_is_ahead_of_the_log),
+        T(one_ahead_of_a_full_log_goes),
         T(one_that_cannot_fit_takes_no_space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
