@@ -6,6 +6,7 @@
 
 #include "base/endian.h"
 #include "client/engine.h"
+#include "tree/node.h"
 
 enum { STEP_MS = 100, WAIT_MS_MAX = 600000 };
 
@@ -458,6 +459,14 @@ size_t crig_children(struct crig *w, const char *path)
     reeve_result_fini(&r);
     crig_close(w, &zk);
     return n;
+}
+
+unsigned crig_kind(struct crig *w, const char *path)
+{
+    const struct tree *t = crig_server(w)->tree;
+    uint32_t h = tree_find(t, slice_str(path));
+    must(h != 0);
+    return node_at(t, h)->kind;
 }
 
 int64_t crig_now_ms(const struct crig *w)

@@ -50,6 +50,8 @@ struct rig *crig_server(struct crig *w);
 // How many children a path has as a client of its own sees it, which is closed again; without the
 // node: 0.
 size_t crig_children(struct crig *w, const char *path);
+// Its enum node_kind (tree/node.h) at the server; the node must exist.
+unsigned crig_kind(struct crig *w, const char *path);
 
 // ---- faults -------------------------------------------------------------------------------------
 

@@ -475,14 +475,6 @@ static void a_value_follows_again(void **state)
     crig_free(&w);
 }
 
-static int kind_of(struct crig *w, const char *path)
-{
-    const struct tree *t = crig_server(w)->tree;
-    uint32_t h = tree_find(t, slice_str(path));
-    assert_int_not_equal(h, 0);
-    return (int)node_at(t, h)->kind;
-}
-
 // Its node must be one that stays when the last ledger has gone from it.
 static void a_value_that_was_deleted_is_made_again(void **state)
 {
@@ -497,7 +489,7 @@ static void a_value_that_was_deleted_is_made_again(void **state)
     assert_int_equal(reeve_delete(other, "/deep/v", -1, NULL), REEVE_OK);
     assert_int_equal(reeve_value_set(v, "bad", 3, 7), REEVE_BAD_VERSION);
     crig_run(w);
-    assert_int_equal(kind_of(w, "/deep/v"), NODE_PLAIN);
+    assert_int_equal(crig_kind(w, "/deep/v"), NODE_PLAIN);
     expect_data(other, "/deep/v", "seed", 4);
     reeve_value_free(&v);
     crig_run(w);
@@ -514,7 +506,7 @@ static void a_value_that_was_deleted_is_made_again(void **state)
         assert_int_equal(h[i].e, REEVE_OK);
         assert_int_equal(h[i].version, (int)i + 1);
     }
-    assert_int_equal(kind_of(w, "/deep/v"), NODE_PLAIN);
+    assert_int_equal(crig_kind(w, "/deep/v"), NODE_PLAIN);
     reeve_value_free(&v);
     crig_run(w);
     expect_data(other, "/deep/v", "three", 5);

@@ -177,6 +177,23 @@ static void a_long_session_makes_nobody_wait_long(void **state)
     erig_free(r);
 }
 
+static void until_dialed(struct erig *r)
+{
+    while (!r->links[0].open) {
+        erig_wait(r, 1);
+    }
+    erig_dialed(r, 0);
+}
+
+static void expect_patience(struct erig *r, int64_t ms)
+{
+    erig_forget(r);
+    erig_wait(r, ms - 1);
+    erig_expect(r, "");
+    erig_wait(r, 1);
+    erig_expect(r, "cut 0\n");
+}
+
 // Apache 3.8 forgets a connection that comes while it starts: neither an answer nor its end.
 static void a_lone_server_is_asked_again_before_the_session_is_at_risk(void **state)
 {
@@ -196,15 +213,15 @@ static void a_lone_server_is_asked_again_before_the_session_is_at_risk(void **st
         }
         erig_wait(r, 1);
     }
-    while (!r->links[0].open) {
-        erig_wait(r, 1);
-    }
-    erig_dialed(r, 0);
-    erig_forget(r);
-    erig_wait(r, 1999);
-    erig_expect(r, "");
-    erig_wait(r, 1);
-    erig_expect(r, "cut 0\n");
+    until_dialed(r);
+    expect_patience(r, 2000);
+    until_dialed(r);
+    expect_patience(r, 4000);
+    until_dialed(r);
+    erig_accept(r, 0, 3, 30000, false); // it answers: the next silence is the first again
+    erig_gone(r, 0, "");
+    until_dialed(r);
+    expect_patience(r, 2000);
     erig_free(r);
 }
 

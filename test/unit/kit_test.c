@@ -229,14 +229,6 @@ static void an_object_goes_with_its_client(void **state)
 
 // ---- parents ------------------------------------------------------------------------------------
 
-static unsigned kind_of(struct crig *c, const char *path)
-{
-    const struct tree *t = crig_server(c)->tree;
-    uint32_t h = tree_find(t, slice_str(path));
-    assert_int_not_equal(h, 0);
-    return node_at(t, h)->kind;
-}
-
 static void parents_are_made(void **state)
 {
     (void)state;
@@ -259,9 +251,9 @@ static void parents_are_made(void **state)
         crig_run(c);
         assert_int_equal(t->done, 4);
         assert_int_equal(t->e, REEVE_OK);
-        assert_int_equal(kind_of(c, "/a"), NODE_CONTAINER);
-        assert_int_equal(kind_of(c, "/a/b/c"), NODE_CONTAINER);
-        assert_int_equal(kind_of(c, "/a/p"), NODE_PLAIN);
+        assert_int_equal(crig_kind(c, "/a"), NODE_CONTAINER);
+        assert_int_equal(crig_kind(c, "/a/b/c"), NODE_CONTAINER);
+        assert_int_equal(crig_kind(c, "/a/p"), NODE_PLAIN);
         kit_close(&t->o);
         crig_close(c, &zk);
         crig_free(&c);

@@ -738,14 +738,6 @@ static void an_item_that_is_finished_is_not_told_lost(void **state)
     crig_free(&w);
 }
 
-static int kind_of(struct crig *w, const char *path)
-{
-    const struct tree *t = crig_server(w)->tree;
-    uint32_t h = tree_find(t, slice_str(path));
-    assert_int_not_equal(h, 0);
-    return (int)node_at(t, h)->kind;
-}
-
 // Who comes first makes them; foreign programs make them once, and take a lock that cannot be made
 // for somebody else's.
 static void what_others_rely_on_stays(void **state)
@@ -762,13 +754,13 @@ static void what_others_rely_on_stays(void **state)
         if (taking_first) {
             assert_int_equal(reeve_queue_take_async(q, -1, on_take, &t), REEVE_OK);
             crig_run(w);
-            assert_int_equal(kind_of(w, "/locks/waiting"), NODE_CONTAINER);
+            assert_int_equal(crig_kind(w, "/locks/waiting"), NODE_CONTAINER);
         }
         put(q, "x", 0);
         crig_run(w);
-        assert_int_equal(kind_of(w, "/q"), NODE_PLAIN);
-        assert_int_equal(kind_of(w, "/locks"), NODE_PLAIN);
-        assert_int_equal(kind_of(w, "/locks/producers"), NODE_CONTAINER);
+        assert_int_equal(crig_kind(w, "/q"), NODE_PLAIN);
+        assert_int_equal(crig_kind(w, "/locks"), NODE_PLAIN);
+        assert_int_equal(crig_kind(w, "/locks/producers"), NODE_CONTAINER);
         if (taking_first) {
             assert_int_equal(t.e, REEVE_OK);
             assert_int_equal(reeve_queue_finish(&t.item), REEVE_OK);
